@@ -1,0 +1,45 @@
+/* The REST and SSE listener: HTTP/1.1 <-> struct request, on h2o.
+ *
+ * One `struct rest` a process (fixed after start), one `struct rest_worker` a worker (owner thread
+ * only). It never accepts: the front door hands connections over. */
+#ifndef WEIR_REST_REST_H
+#define WEIR_REST_REST_H
+
+#include "shared/base/must.h"
+#include "shared/base/peer.h"
+#include "shared/pipeline/core.h"
+
+struct uv_loop_s;
+struct rest;
+struct rest_worker;
+
+struct rest_settings {
+    size_t max_body_bytes;
+    uint64_t keep_alive_timeout_ms; /* idle between requests */
+    uint64_t request_read_timeout_ms; /* for header and body of one request */
+    size_t gzip_min_bytes;          /* 0: never */
+    uint64_t sse_comment_ms;        /* silence after which a comment line is sent */
+    /* A connection that was handed over is gone. Called on the worker's thread. */
+    void (*closed)(void *context, const struct peer *peer);
+    void *context;
+};
+
+/* `settings` is copied; `core` must outlive it. */
+MUST_USE struct rest *rest_new(const struct rest_settings *settings, const struct core *core);
+/* After all workers are gone. Accepts NULL. */
+struct rest *rest_free(struct rest *rest);
+
+MUST_USE struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s *loop,
+                                             struct core_worker *worker);
+/* Takes a connected, non-blocking socket over; owns `fd` from here on. */
+void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer);
+/* No new requests on idle connections: they are closed; busy ones end after their response. */
+void rest_worker_drain(struct rest_worker *worker);
+/* Ends what is left: pending requests are abandoned, sockets shut down. */
+void rest_worker_abort(struct rest_worker *worker);
+/* Connections still open. */
+size_t rest_worker_connections(const struct rest_worker *worker);
+/* When rest_worker_connections is 0 and before the loop is closed. */
+void rest_worker_free(struct rest_worker *worker);
+
+#endif

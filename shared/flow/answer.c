@@ -1,0 +1,1 @@
+#include "shared/flow/contract.h"

@@ -1,0 +1,39 @@
+/* What is said to a model: roles, texts and images, and how it should answer.
+ *
+ * A conversation and everything it points to live in the request's arena (or are static). The
+ * client reads it only inside llm_start. */
+#ifndef WEIR_FLOW_CONVERSATION_H
+#define WEIR_FLOW_CONVERSATION_H
+
+#include "shared/base/span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum chat_role { CHAT_SYSTEM, CHAT_USER, CHAT_MODEL };
+enum chat_part_kind { CHAT_TEXT, CHAT_IMAGE };
+
+struct chat_part {
+    enum chat_part_kind kind;
+    struct span text; /* the text, or the image's URL */
+};
+
+struct chat_message {
+    enum chat_role role;
+    struct chat_part *parts;
+    size_t n_parts;
+};
+
+struct conversation {
+    const char *flow; /* for logs and the offline model */
+    struct chat_message *messages;
+    size_t n_messages;
+    struct span model;       /* empty: the client's default */
+    double temperature;      /* < 0: not said */
+    long max_output_tokens;  /* 0: not said */
+    const char *schema;      /* JSON Schema of the answer; NULL: plain text */
+    const char *schema_name; /* "TranslateTextResponse" */
+    bool stream;
+};
+
+#endif

@@ -1,0 +1,104 @@
+/* The client for language models: one a worker, on the worker's loop.
+ *
+ * Owner thread only. A call is started with llm_start and ends in exactly one `done`, or in
+ * llm_cancel, after which no event comes. Events are never delivered inside llm_start, llm_cancel,
+ * llm_pause or llm_resume. Inside an event the caller may cancel its own call.
+ *
+ * Time-outs: connect, first token, idle between chunks, total; all end in LLM_TIMED_OUT. Answers
+ * are capped (LLM_ANSWER_BYTES). A stream that ends without its end marker is LLM_CUT. */
+#ifndef WEIR_LLM_LLM_H
+#define WEIR_LLM_LLM_H
+
+#include "shared/base/must.h"
+#include "shared/base/span.h"
+#include "shared/base/timers.h"
+#include "shared/flow/conversation.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024 };
+
+enum llm_provider { LLM_OFFLINE, LLM_OPENAI };
+
+/* Settings; fixed after start. Strings are borrowed and must outlive the client. */
+struct llm_settings {
+    enum llm_provider provider;
+    const char *base_url; /* "https://api.openai.com/v1", no slash at the end */
+    const char *api_key;  /* NULL or "": no Authorization header */
+    const char *model;    /* default model */
+    const char *ca_file;  /* NULL: the system's */
+    uint64_t total_timeout_ms;
+    uint64_t connect_timeout_ms;
+    uint64_t first_token_timeout_ms; /* 0: only the total */
+    uint64_t idle_timeout_ms;        /* 0: only the total */
+    long pool_max;                   /* connections at most, and kept at most */
+    long pool_max_keepalive;         /* idle ones kept */
+    uint64_t offline_word_delay_ms;  /* between streamed words of the offline model */
+};
+
+enum llm_end {
+    LLM_DONE,
+    LLM_UNREACHABLE, /* name, connect, TLS, reset before any answer */
+    LLM_TIMED_OUT,
+    LLM_BUSY,     /* 429, or the pool's queue is full */
+    LLM_REJECTED, /* other 4xx */
+    LLM_FAILED,   /* 5xx, or an error object in a stream */
+    LLM_GARBLED,  /* not the provider's shape */
+    LLM_TOO_LARGE,
+    LLM_CUT /* the stream ended without its end marker */
+};
+
+struct llm_usage {
+    uint64_t input_tokens;
+    uint64_t output_tokens;
+    bool known;
+};
+
+/* Lives for the duration of the call of `done`. */
+struct llm_result {
+    enum llm_end end;
+    struct span text; /* unary: the whole answer. Streams: empty (the pieces were delivered) */
+    struct llm_usage usage;
+    int http_status;         /* 0 when none came */
+    uint64_t retry_after_ms; /* 0: not said */
+    char reason[128];        /* for the log, never for the caller: no secrets, no bodies */
+};
+
+struct llm_call;
+
+struct llm_events {
+    /* A piece of a streamed answer: UTF-8, not empty; lives for the duration of the call. */
+    void (*piece)(void *context, struct span text);
+    void (*done)(void *context, const struct llm_result *result);
+};
+
+struct llm_client;
+struct uv_loop_s;
+
+/* llm_global_init: once from main before threads (libcurl's global state). */
+void llm_global_init(void);
+void llm_global_fini(void);
+
+/* `loop`, `timers` and `settings` must outlive the client. */
+MUST_USE struct llm_client *llm_client_new(struct uv_loop_s *loop, struct timers *timers,
+                                           const struct llm_settings *settings);
+/* All calls must have ended. Closes handles on the loop; the loop must run until they are closed,
+ * then `closed` is called once and the client is gone. */
+void llm_client_close(struct llm_client *client, void (*closed)(void *context), void *context);
+
+/* Starts a call; the conversation is read before it returns. Never NULL: what cannot be started
+ * ends in `done`. */
+MUST_USE struct llm_call *llm_start(struct llm_client *client, const struct conversation *what,
+                                    tick_ms now_ms, const struct llm_events *events,
+                                    void *context);
+/* The call is gone when this returns; the upstream connection is closed at once if it was busy. */
+void llm_cancel(struct llm_call *call);
+/* Stops reading a stream / goes on: back-pressure. Idempotent. */
+void llm_pause(struct llm_call *call);
+void llm_resume(struct llm_call *call);
+
+/* "done", "timed_out", ...: for logs and metrics. */
+const char *llm_end_name(enum llm_end end);
+
+#endif

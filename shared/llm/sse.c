@@ -1,0 +1,1 @@
+#include "shared/llm/llm.h"

@@ -1,0 +1,41 @@
+/* What every request needs: one core a process, one core_worker a worker. */
+#ifndef WEIR_PIPELINE_CORE_H
+#define WEIR_PIPELINE_CORE_H
+
+#include "shared/base/must.h"
+#include "shared/base/task.h"
+#include "shared/base/timers.h"
+#include "shared/flow/contract.h"
+#include "shared/flow/prompt.h"
+#include "shared/llm/llm.h"
+#include "shared/pipeline/readiness.h"
+
+#include <stdatomic.h>
+
+/* Fixed after start; any thread may read. */
+struct core {
+    const struct contract *contract;
+    struct prompt **prompts; /* by method index; NULL for built-ins; owned */
+    struct readiness *readiness;
+    uint64_t request_timeout_ms;
+    size_t max_body_bytes;
+    bool access_log;
+};
+
+/* Owner thread only, except `executor`, whose post() any thread may call. */
+struct core_worker {
+    const struct core *core;
+    struct llm_client *llm;
+    struct timers *timers;
+    struct executor *executor;
+    unsigned index;
+    uint64_t live; /* requests between begin and finish */
+};
+
+/* Parses the prompts of the contract and prepares its rules. Once, from main. On failure returns
+ * false with a line for the operator in `error`. */
+MUST_USE bool core_init(struct core *core, const struct contract *contract,
+                        struct readiness *readiness, char error[256]);
+void core_fini(struct core *core);
+
+#endif

@@ -1,0 +1,1 @@
+#include "shared/pipeline/core.h"

@@ -1,0 +1,44 @@
+/* The seam between a listener and the core: what a transport offers a request.
+ *
+ * Implemented in rest/ and grpc/ and by the fake of the tests; called by the pipeline, always on
+ * the thread of the request's worker. */
+#ifndef WEIR_PORT_H
+#define WEIR_PORT_H
+
+#include "shared/base/span.h"
+#include "shared/flow/contract.h"
+#include "shared/verdict.h"
+
+struct request;
+
+enum message_kind {
+    MESSAGE_ANSWER, /* the unary answer */
+    MESSAGE_PIECE,  /* one piece of a stream */
+    MESSAGE_WHOLE   /* after the last piece: `text` is all pieces together; gRPC has no use for it */
+};
+
+/* One message on its way out. Lives for the duration of send(); the transport copies. */
+struct message_view {
+    enum message_kind kind;
+    const struct contract_message *type;
+    const ProtobufCMessage *message; /* NULL for MESSAGE_WHOLE */
+    struct span text;                /* PIECE and WHOLE */
+    struct span json;                /* not empty: the JSON form, already made */
+    struct span wire;                /* not empty: the protobuf form, already made */
+};
+
+enum port_state {
+    PORT_READY, /* send more */
+    PORT_FULL   /* the client reads slowly: no more until request_writable */
+};
+
+struct port {
+    const char *protocol; /* "rest" or "grpc": logs, metrics */
+    /* Called 0 or 1 times for unary, any number of times for streams. */
+    enum port_state (*send)(struct request *request, const struct message_view *message);
+    /* Exactly once, the last call of all: the core does not touch the request afterwards, so the
+     * transport may free it in here. For VERDICT_CANCELLED there is nobody to tell. */
+    void (*finish)(struct request *request, const struct verdict *verdict);
+};
+
+#endif

@@ -1,0 +1,84 @@
+/* One request of either protocol, from decode to reply.
+ *
+ * It is a member of the transport's own call object, which owns it. One worker owns it all its
+ * life; every function here is called on that worker's thread. The transport fills in `given`
+ * between request_init and request_begin. */
+#ifndef WEIR_REQUEST_H
+#define WEIR_REQUEST_H
+
+#include "shared/base/arena.h"
+#include "shared/base/buf.h"
+#include "shared/base/peer.h"
+#include "shared/base/span.h"
+#include "shared/base/timers.h"
+#include "shared/port.h"
+#include "shared/verdict.h"
+
+struct core_worker;
+struct llm_call;
+struct contract_method;
+
+enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
+
+enum { REQUEST_ID_BYTES = 129 }; /* 128 characters and a NUL */
+
+/* What the transport knows; its spans stay valid until finish. */
+struct request_given {
+    const struct contract_method *method; /* NULL: no such route; only request_refuse may follow */
+    enum request_encoding encoding;
+    struct span body;
+    struct span verb; /* "POST"; for the access line */
+    struct span path; /* "/tell-joke" or "/weir.v1.FlowService/TellJoke"; for the access line */
+    struct span client_request_id; /* what the client sent, checked by request_init_id */
+    struct peer peer;
+    uint64_t received_ns; /* tick_now_ns() on arrival */
+    uint64_t timeout_ms;  /* the client's own deadline; 0: none */
+};
+
+struct request {
+    struct request_given given;
+    const struct port *port;
+    struct core_worker *worker;
+
+    /* The walk; the pipeline's. */
+    struct arena arena;
+    char id[REQUEST_ID_BYTES]; /* valid from request_identify on */
+    ProtobufCMessage *message;
+    struct span subject; /* of the authenticated caller; empty until there are identities */
+    size_t step;
+    bool begun;
+    bool finished;
+    bool waiting; /* suspended in a step */
+    struct timer deadline;
+    tick_ms deadline_ms; /* TICK_NEVER before request_begin */
+
+    /* The flow step's. */
+    struct llm_call *call;
+    struct buf whole; /* a stream's pieces so far */
+    uint64_t upstream_started_ns;
+    uint64_t upstream_ns; /* spent waiting for the model */
+    uint64_t output_tokens;
+    uint64_t input_tokens;
+    bool sent_anything;
+};
+
+/* Clears the request and makes its arena. */
+void request_init(struct request *request, struct core_worker *worker, const struct port *port);
+/* Gives the arena back. After finish, or before begin. */
+void request_fini(struct request *request);
+
+/* Settles request->id: the client's if it is 1-128 of [A-Za-z0-9._-], else a UUIDv4 (H3). Called by
+ * request_begin and request_refuse; a transport that needs the id earlier may call it first. */
+void request_identify(struct request *request);
+/* Walks the pipeline. finish may be called before this returns. */
+void request_begin(struct request *request);
+/* Ends a request that did not pass the transport (no route, wrong method, too large, ...): writes
+ * its access line and calls finish. In place of request_begin. */
+void request_refuse(struct request *request, const struct verdict *verdict);
+/* The client left: stops all work; finish is called with VERDICT_CANCELLED before this returns.
+ * Harmless after finish was called only if the request still exists. */
+void request_abandon(struct request *request);
+/* The transport has room again after PORT_FULL. */
+void request_writable(struct request *request);
+
+#endif
