@@ -15,10 +15,10 @@ struct rest_worker;
 
 struct rest_settings {
     size_t max_body_bytes;
-    uint64_t keep_alive_timeout_ms; /* idle between requests */
+    uint64_t keep_alive_timeout_ms;   /* idle between requests */
     uint64_t request_read_timeout_ms; /* for header and body of one request */
-    size_t gzip_min_bytes;          /* 0: never */
-    uint64_t sse_comment_ms;        /* silence after which a comment line is sent */
+    size_t gzip_min_bytes;            /* 0: never */
+    uint64_t sse_comment_ms;          /* silence after which a comment line is sent */
     /* A connection that was handed over is gone. Called on the worker's thread. */
     void (*closed)(void *context, const struct peer *peer);
     void *context;

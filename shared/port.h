@@ -14,7 +14,7 @@ struct request;
 enum message_kind {
     MESSAGE_ANSWER, /* the unary answer */
     MESSAGE_PIECE,  /* one piece of a stream */
-    MESSAGE_WHOLE   /* after the last piece: `text` is all pieces together; gRPC has no use for it */
+    MESSAGE_WHOLE /* after the last piece: `text` is all pieces together; gRPC has no use for it */
 };
 
 /* One message on its way out. Lives for the duration of send(); the transport copies. */
@@ -34,7 +34,8 @@ enum port_state {
 
 struct port {
     const char *protocol; /* "rest" or "grpc": logs, metrics */
-    /* Called 0 or 1 times for unary, any number of times for streams. */
+    /* Called 0 or 1 times for unary, any number of times for streams. Must not free the request; a
+     * client found gone in here is told by request_abandon, now or later. */
     enum port_state (*send)(struct request *request, const struct message_view *message);
     /* Exactly once, the last call of all: the core does not touch the request afterwards, so the
      * transport may free it in here. For VERDICT_CANCELLED there is nobody to tell. */

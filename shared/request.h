@@ -46,20 +46,20 @@ struct request {
     ProtobufCMessage *message;
     struct span subject; /* of the authenticated caller; empty until there are identities */
     size_t step;
-    bool begun;
+    bool walking;   /* inside the dispatcher or send(): the request must not end under its feet */
+    bool abandoned; /* the client left while walking */
     bool finished;
-    bool waiting; /* suspended in a step */
     struct timer deadline;
-    tick_ms deadline_ms; /* TICK_NEVER before request_begin */
 
     /* The flow step's. */
-    struct llm_call *call;
-    struct buf whole; /* a stream's pieces so far */
+    ProtobufCMessage *answer; /* unary: the whole response, for the reply step */
+    struct llm_call *call;    /* NULL when none runs */
+    struct buf whole;         /* a stream's pieces so far; heap */
+    struct arena piece_arena; /* one piece at a time */
     uint64_t upstream_started_ns;
-    uint64_t upstream_ns; /* spent waiting for the model */
-    uint64_t output_tokens;
+    uint64_t upstream_ns; /* spent waiting for the model; 0: no call was made */
     uint64_t input_tokens;
-    bool sent_anything;
+    uint64_t output_tokens;
 };
 
 /* Clears the request and makes its arena. */
@@ -75,8 +75,8 @@ void request_begin(struct request *request);
 /* Ends a request that did not pass the transport (no route, wrong method, too large, ...): writes
  * its access line and calls finish. In place of request_begin. */
 void request_refuse(struct request *request, const struct verdict *verdict);
-/* The client left: stops all work; finish is called with VERDICT_CANCELLED before this returns.
- * Harmless after finish was called only if the request still exists. */
+/* The client left: stops all work and calls finish with VERDICT_CANCELLED before this returns; from
+ * inside send() or request_begin, as soon as that returns. Not to be called after finish. */
 void request_abandon(struct request *request);
 /* The transport has room again after PORT_FULL. */
 void request_writable(struct request *request);

@@ -18,12 +18,23 @@ const struct verdict_row *verdict_row(enum verdict_code code)
 const char *grpc_code_name(enum grpc_code code)
 {
     static const char *const names[] = {
-        "OK",           "CANCELLED",         "UNKNOWN",
-        "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
-        "ALREADY_EXISTS",   "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION", "ABORTED",        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",    "INTERNAL",          "UNAVAILABLE",
-        "DATA_LOSS",        "UNAUTHENTICATED",
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
     };
     must((unsigned)code < sizeof names / sizeof names[0]);
     return names[code];

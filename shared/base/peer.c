@@ -41,8 +41,8 @@ bool peer_is_loopback(const struct peer *peer)
 
 void peer_text(const struct peer *peer, char text[PEER_TEXT_BYTES])
 {
-    const char *done =
-        peer_is_v4(peer) ? inet_ntop(AF_INET, peer->address + 12, text, PEER_TEXT_BYTES)
-                         : inet_ntop(AF_INET6, peer->address, text, PEER_TEXT_BYTES);
+    const char *done = peer_is_v4(peer)
+                           ? inet_ntop(AF_INET, peer->address + 12, text, PEER_TEXT_BYTES)
+                           : inet_ntop(AF_INET6, peer->address, text, PEER_TEXT_BYTES);
     must(done != NULL);
 }

@@ -15,7 +15,10 @@ struct span {
 
 #define SPAN_EMPTY ((struct span){NULL, 0})
 /* A span over a string literal, usable in static initialisers. */
-#define SPAN_LITERAL(text) {("" text), sizeof(text) - 1}
+#define SPAN_LITERAL(text)                                                                         \
+    {                                                                                              \
+        ("" text), sizeof(text) - 1                                                                \
+    }
 
 static inline struct span span_of(const char *text)
 {

@@ -12,8 +12,9 @@
 
 struct timer {
     tick_ms due_ms;
-    void (*fire)(struct timer *timer, tick_ms now_ms); /* may set or cancel any timer, also itself */
-    size_t place; /* 1 + index in the heap; 0 while not set */
+    void (*fire)(struct timer *timer,
+                 tick_ms now_ms); /* may set or cancel any timer, also itself */
+    size_t place;                 /* 1 + index in the heap; 0 while not set */
 };
 
 struct timers {

@@ -81,10 +81,10 @@ struct contract_route {
 };
 
 struct contract_method {
-    const char *flow;      /* "tell_joke": scopes, logs, metrics */
-    const char *rpc_path;  /* "/weir.v1.FlowService/TellJoke" */
-    const char *rpc_name;  /* "TellJoke" */
-    const char *prompt;    /* name of the prompt, NULL for built-ins */
+    const char *flow;          /* "tell_joke": scopes, logs, metrics */
+    const char *rpc_path;      /* "/weir.v1.FlowService/TellJoke" */
+    const char *rpc_name;      /* "TellJoke" */
+    const char *prompt;        /* name of the prompt, NULL for built-ins */
     const char *stream_result; /* streaming: JSON member of the whole text in the final event */
     const struct contract_message *request;
     const struct contract_message *response; /* streaming: one piece */
@@ -95,8 +95,8 @@ struct contract_method {
     enum contract_kind kind;
     enum contract_cache cache;
     enum contract_limit limit;
-    bool streams;    /* server streaming */
-    size_t index;    /* place in contract.methods */
+    bool streams;      /* server streaming */
+    size_t index;      /* place in contract.methods */
     size_t text_field; /* index of the response's CONTRACT_FROM_TEXT field; SIZE_MAX: none */
 };
 

@@ -23,10 +23,10 @@ enum json_result {
 };
 
 struct json_error {
-    size_t offset;    /* bytes from the start; JSON_SYNTAX only */
-    struct span path; /* "issues[2].line"; empty for the message itself; in the arena */
-    struct span rule; /* short and stable: "unknown_field", "duplicate_field", "type", "depth",
-                         "utf8", "range", "enum", "base64", "oneof", "null" */
+    size_t offset;       /* bytes from the start; JSON_SYNTAX only */
+    struct span path;    /* "issues[2].line"; empty for the message itself; in the arena */
+    struct span rule;    /* short and stable: "unknown_field", "duplicate_field", "type", "depth",
+                            "utf8", "range", "enum", "base64", "oneof", "null" */
     struct span message; /* a sentence for the caller; in the arena or static */
 };
 
@@ -36,7 +36,8 @@ MUST_USE enum json_result json_read(struct span text, const struct contract_mess
                                     struct arena *arena, ProtobufCMessage **message,
                                     struct json_error *error);
 
-/* Appends the message. Strings in it must be UTF-8 (json_read, wire_read and the flow see to it). */
+/* Appends the message. Strings in it must be UTF-8 (json_read, wire_read and the flow see to it).
+ */
 void json_write(struct buf *out, const struct contract_message *type,
                 const ProtobufCMessage *message);
 

@@ -90,8 +90,7 @@ void llm_client_close(struct llm_client *client, void (*closed)(void *context), 
 /* Starts a call; the conversation is read before it returns. Never NULL: what cannot be started
  * ends in `done`. */
 MUST_USE struct llm_call *llm_start(struct llm_client *client, const struct conversation *what,
-                                    tick_ms now_ms, const struct llm_events *events,
-                                    void *context);
+                                    tick_ms now_ms, const struct llm_events *events, void *context);
 /* The call is gone when this returns; the upstream connection is closed at once if it was busy. */
 void llm_cancel(struct llm_call *call);
 /* Stops reading a stream / goes on: back-pressure. Idempotent. */

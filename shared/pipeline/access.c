@@ -1,1 +1,34 @@
-#include "shared/pipeline/core.h"
+/* The access line: one a request, of either protocol, written when it ends. */
+#include "shared/pipeline/step.h"
+
+void access_log(const struct request *request, const struct verdict *verdict)
+{
+    const struct core *core = request->worker->core;
+    const struct verdict_row *row = verdict_row(verdict->code);
+    if (!core->access_log)
+        return;
+    struct log_line line;
+    log_begin(&line, row->level, "access", "request");
+    if (!line.on)
+        return;
+    char peer[PEER_TEXT_BYTES];
+    peer_text(&request->given.peer, peer);
+    log_text(&line, "request_id", request->id);
+    log_text(&line, "protocol", request->port->protocol);
+    log_span(&line, "method", request->given.verb);
+    log_span(&line, "path", request->given.path);
+    if (request->given.method != NULL)
+        log_text(&line, "flow", request->given.method->flow);
+    log_i64(&line, "status", row->http_status);
+    log_text(&line, "code", grpc_code_name(row->grpc_code));
+    log_text(&line, "end", row->name);
+    log_ms(&line, "duration_ms", core->now_ns() - request->given.received_ns);
+    log_text(&line, "peer", peer);
+    if (request->upstream_ns > 0)
+        log_ms(&line, "upstream_ms", request->upstream_ns);
+    if (request->input_tokens + request->output_tokens > 0) {
+        log_u64(&line, "input_tokens", request->input_tokens);
+        log_u64(&line, "output_tokens", request->output_tokens);
+    }
+    log_end(&line);
+}

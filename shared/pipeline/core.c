@@ -1,1 +1,60 @@
 #include "shared/pipeline/core.h"
+
+#include "shared/base/tick.h"
+#include "shared/flow/validate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool parse_prompts(struct core *core, char error[256])
+{
+    const struct contract *contract = core->contract;
+    core->prompts = calloc(contract->n_methods, sizeof(struct prompt *));
+    must(core->prompts != NULL);
+    for (size_t i = 0; i < contract->n_methods; i++) {
+        const struct contract_method *method = &contract->methods[i];
+        struct prompt_error wrong = {0};
+        if (method->prompt == NULL)
+            continue;
+        const struct contract_prompt *source = contract_prompt_find(contract, method->prompt);
+        if (source == NULL) {
+            (void)snprintf(error, 256, "prompt %s: there is no such file", method->prompt);
+            return false;
+        }
+        core->prompts[i] = prompt_parse(source->source, method->request, &wrong);
+        if (core->prompts[i] == NULL) {
+            (void)snprintf(error, 256, "prompt %s, line %u: %s", method->prompt, wrong.line,
+                           wrong.message);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool core_init(struct core *core, const struct contract *contract, struct readiness *readiness,
+               char error[256])
+{
+    const char *bad_pattern = NULL;
+    core->contract = contract;
+    core->readiness = readiness;
+    core->now_ns = tick_now_ns;
+    if (!validate_prepare(contract, &bad_pattern)) {
+        (void)snprintf(error, 256, "the contract has a pattern that does not compile: %s",
+                       bad_pattern);
+        return false;
+    }
+    if (parse_prompts(core, error))
+        return true;
+    core_fini(core);
+    return false;
+}
+
+void core_fini(struct core *core)
+{
+    if (core->prompts != NULL)
+        for (size_t i = 0; i < core->contract->n_methods; i++)
+            core->prompts[i] = prompt_free(core->prompts[i]);
+    free(core->prompts);
+    core->prompts = NULL;
+    validate_shutdown();
+}

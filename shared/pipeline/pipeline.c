@@ -1,1 +1,165 @@
-#include "shared/pipeline/core.h"
+/* The life of a request: an ordered table of steps, walked by one dispatcher. */
+#include "shared/pipeline/step.h"
+
+#include "shared/base/must.h"
+
+/* The order is the policy: cheap refusals first, nothing costly before all checks have passed. */
+static const struct step {
+    const char *name;
+    enum step_result (*run)(struct request *request, struct verdict *verdict);
+} steps[] = {
+    {"admit", step_admit},
+    {"decode", step_decode},
+    {"flow", step_flow},
+    {"reply", step_reply},
+};
+
+enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
+
+/* Until the body is known nothing large is allocated. */
+enum { ARENA_BUDGET_BYTES = 64 * 1024 };
+
+void request_init(struct request *request, struct core_worker *worker, const struct port *port)
+{
+    *request = (struct request){.port = port, .worker = worker};
+    arena_init(&request->arena, ARENA_BUDGET_BYTES);
+    arena_init(&request->piece_arena, 0);
+    buf_init(&request->whole, NULL, LLM_ANSWER_BYTES);
+}
+
+void request_fini(struct request *request)
+{
+    must(request->call == NULL && !timer_is_set(&request->deadline));
+    arena_fini(&request->arena);
+    arena_fini(&request->piece_arena);
+    buf_fini(&request->whole);
+}
+
+static void deadline_passed(struct timer *timer, tick_ms now_ms)
+{
+    (void)now_ms;
+    struct request *request = container_of(timer, struct request, deadline);
+    struct verdict verdict = verdict_of(VERDICT_TIMED_OUT);
+    pipeline_end(request, &verdict);
+}
+
+/* Gives the request its deadline: the server's, or the client's own where that is shorter (H6). */
+enum step_result step_admit(struct request *request, struct verdict *verdict)
+{
+    uint64_t timeout_ms = request->worker->core->request_timeout_ms;
+    if (request->given.timeout_ms > 0 && request->given.timeout_ms < timeout_ms)
+        timeout_ms = request->given.timeout_ms;
+    tick_ms due_ms = request->given.received_ns / 1000000U + timeout_ms;
+    if (due_ms <= request->worker->core->now_ns() / 1000000U) {
+        *verdict = verdict_of(VERDICT_TIMED_OUT);
+        return STEP_END;
+    }
+    request->deadline.fire = deadline_passed;
+    timers_set(request->worker->timers, &request->deadline, due_ms);
+    return STEP_NEXT;
+}
+
+/* Sends a unary answer or a stream's whole text; then the request has ended well. */
+enum step_result step_reply(struct request *request, struct verdict *verdict)
+{
+    const struct contract_method *method = request->given.method;
+    struct message_view view = {.type = method->response};
+    if (method->streams) {
+        view.kind = MESSAGE_WHOLE;
+        view.text = buf_span(&request->whole);
+    } else {
+        view.kind = MESSAGE_ANSWER;
+        view.message = request->answer;
+    }
+    (void)request->port->send(request, &view);
+    *verdict = verdict_of(VERDICT_OK);
+    return STEP_END;
+}
+
+static void walk(struct request *request)
+{
+    struct verdict verdict = verdict_of(VERDICT_CANCELLED);
+    enum step_result result = STEP_NEXT;
+    must(!request->walking && !request->finished);
+    request->walking = true;
+    while (result == STEP_NEXT && !request->abandoned) {
+        must(request->step < STEP_COUNT);
+        result = steps[request->step].run(request, &verdict);
+        request->step++;
+    }
+    request->walking = false;
+    if (request->abandoned)
+        verdict = verdict_of(VERDICT_CANCELLED);
+    if (result == STEP_END || request->abandoned)
+        pipeline_end(request, &verdict);
+}
+
+void request_begin(struct request *request)
+{
+    must(request->given.method != NULL && request->step == 0);
+    request_identify(request);
+    request->worker->live++;
+    walk(request);
+}
+
+void pipeline_continue(struct request *request)
+{
+    walk(request);
+}
+
+bool pipeline_send(struct request *request, const struct message_view *message)
+{
+    must(!request->walking && !request->finished);
+    request->walking = true;
+    enum port_state state = request->port->send(request, message);
+    request->walking = false;
+    if (request->abandoned) {
+        struct verdict verdict = verdict_of(VERDICT_CANCELLED);
+        pipeline_end(request, &verdict);
+        return false;
+    }
+    if (state == PORT_FULL && request->call != NULL)
+        llm_pause(request->call);
+    return true;
+}
+
+static void finish(struct request *request, const struct verdict *verdict)
+{
+    request->finished = true;
+    access_log(request, verdict);
+    request->port->finish(request, verdict);
+}
+
+void pipeline_end(struct request *request, const struct verdict *verdict)
+{
+    must(!request->walking && !request->finished);
+    flow_stop(request);
+    timers_cancel(request->worker->timers, &request->deadline);
+    must(request->worker->live > 0);
+    request->worker->live--;
+    finish(request, verdict);
+}
+
+void request_refuse(struct request *request, const struct verdict *verdict)
+{
+    must(request->step == 0 && !request->finished);
+    request_identify(request);
+    finish(request, verdict);
+}
+
+void request_abandon(struct request *request)
+{
+    must(!request->finished);
+    if (request->walking) {
+        request->abandoned = true;
+        return;
+    }
+    struct verdict verdict = verdict_of(VERDICT_CANCELLED);
+    pipeline_end(request, &verdict);
+}
+
+void request_writable(struct request *request)
+{
+    if (!request->finished)
+        flow_writable(request);
+}

@@ -1,1 +1,40 @@
-#include "shared/pipeline/core.h"
+#include "shared/pipeline/readiness.h"
+
+void readiness_init(struct readiness *readiness)
+{
+    atomic_init(&readiness->started, false);
+    atomic_init(&readiness->draining, false);
+    atomic_init(&readiness->offline_model, false);
+}
+
+bool readiness_ok(const struct readiness *readiness)
+{
+    return atomic_load(&readiness->started) && !atomic_load(&readiness->draining);
+}
+
+static void put_reason(struct buf *out, bool *first, const char *class, const char *reason)
+{
+    buf_put_text(out, *first ? ",\"reasons\":[" : ",");
+    *first = false;
+    buf_put_text(out, "{\"class\":\"");
+    buf_put_text(out, class);
+    buf_put_text(out, "\",\"reason\":\"");
+    buf_put_text(out, reason);
+    buf_put_text(out, "\"}");
+}
+
+void readiness_write(const struct readiness *readiness, struct buf *out)
+{
+    bool first = true;
+    buf_put_text(out,
+                 readiness_ok(readiness) ? "{\"status\":\"ok\"" : "{\"status\":\"unavailable\"");
+    if (!atomic_load(&readiness->started))
+        put_reason(out, &first, "warn", "starting");
+    if (atomic_load(&readiness->draining))
+        put_reason(out, &first, "warn", "draining");
+    if (atomic_load(&readiness->offline_model))
+        put_reason(out, &first, "info", "offline_model");
+    if (!first)
+        buf_put_char(out, ']');
+    buf_put_char(out, '}');
+}

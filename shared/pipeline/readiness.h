@@ -10,8 +10,8 @@
 #include <stdbool.h>
 
 struct readiness {
-    atomic_bool started;  /* listeners are open */
-    atomic_bool draining; /* SIGTERM was seen */
+    atomic_bool started;       /* listeners are open */
+    atomic_bool draining;      /* SIGTERM was seen */
     atomic_bool offline_model; /* info: answers come from the built-in model */
 };
 

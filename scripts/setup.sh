@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs the Debian 12 packages that weir is built, tested and measured with, and unpacks the
+# google.api and google.rpc protos into build/deps. Quick when all is there.
+#   scripts/setup.sh            what building and running need
+#   scripts/setup.sh test       and what the tests need
+#   scripts/setup.sh bench      and what the benchmark needs
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build_packages=(
+  cmake ninja-build gcc libc6-dev pkg-config git ca-certificates
+  protobuf-compiler libprotobuf-dev libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
+  libgrpc-dev libh2o-dev libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev zlib1g-dev
+  libjemalloc-dev libcmocka-dev
+)
+test_packages=(
+  clang clang-format libclang-rt-14-dev llvm-14 binutils curl procps
+  python3 python3-grpcio python3-protobuf
+)
+bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
+# Only its third_party/googleapis is wanted; its Go dependencies are not.
+googleapis_package=golang-github-grpc-ecosystem-grpc-gateway-dev
+
+packages=("${build_packages[@]}")
+case "${1:-build}" in
+  build) ;;
+  test) packages+=("${test_packages[@]}") ;;
+  bench) packages+=("${test_packages[@]}" "${bench_packages[@]}") ;;
+  *) echo "usage: scripts/setup.sh [build|test|bench]" >&2; exit 2 ;;
+esac
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+    echo "setup: packages are missing and there is neither root nor sudo to install them" >&2
+    exit 1
+  fi
+}
+updated=no
+update_once() {
+  [ "$updated" = yes ] || as_root apt-get update -qq
+  updated=yes
+}
+
+missing=()
+for package in "${packages[@]}"; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$state" = installed ] || missing+=("$package")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  echo "setup: installing ${missing[*]}"
+  update_once
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+fi
+
+if [ ! -f build/deps/googleapis/google/api/annotations.proto ]; then
+  mkdir -p build/deps
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  chmod 755 "$work"
+  (cd "$work" && { apt-get download -qq "$googleapis_package" 2>/dev/null || {
+    update_once
+    apt-get download -qq "$googleapis_package"
+  }; })
+  dpkg-deb -x "$work"/"$googleapis_package"_*.deb "$work/tree"
+  found=$(find "$work/tree" -type d -path '*/third_party/googleapis' | head -n 1)
+  cp -r "$found" build/deps/googleapis.new
+  mv build/deps/googleapis.new build/deps/googleapis
+fi

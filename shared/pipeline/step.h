@@ -1,0 +1,40 @@
+/* The steps of a request's life, for the pipeline's own files.
+ *
+ * A step does its part and says how to go on. One that waits has wired its cancellation (the
+ * request's call and timer) before it returns STEP_WAIT, and later, never from inside itself, calls
+ * pipeline_continue or pipeline_end once. Owner thread only. */
+#ifndef WEIR_PIPELINE_STEP_H
+#define WEIR_PIPELINE_STEP_H
+
+#include "shared/pipeline/core.h"
+#include "shared/request.h"
+
+enum step_result {
+    STEP_NEXT,
+    STEP_WAIT,
+    STEP_END /* *verdict is filled in */
+};
+
+enum step_result step_admit(struct request *request, struct verdict *verdict);
+enum step_result step_decode(struct request *request, struct verdict *verdict);
+enum step_result step_flow(struct request *request, struct verdict *verdict);
+enum step_result step_reply(struct request *request, struct verdict *verdict);
+
+/* Goes on behind the step that waited. */
+void pipeline_continue(struct request *request);
+/* Ends the request: stops its work, writes its access line, calls finish. The request may be gone
+ * when this returns. */
+void pipeline_end(struct request *request, const struct verdict *verdict);
+/* Sends through the port. False: the request was abandoned meanwhile and has ended; it may be gone.
+ */
+MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
+
+/* Stops the model's call, if one runs, and settles its time. */
+void flow_stop(struct request *request);
+/* The port is full or has room again. */
+void flow_writable(struct request *request);
+
+/* The one access line of the request (O1). */
+void access_log(const struct request *request, const struct verdict *verdict);
+
+#endif
