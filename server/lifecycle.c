@@ -1,1 +1,301 @@
-#include "shared/pipeline/core.h"
+#include "server/lifecycle.h"
+
+#include "server/front_door.h"
+#include "shared/base/log.h"
+#include "shared/base/tick.h"
+#include "shared/base/version.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
+enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000 };
+
+struct life {
+    const struct config *config;
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int;
+    uv_timer_t tick; /* looks whether the drain is done */
+    uv_async_t rpc_done;
+    struct front_door *door;
+    struct readiness readiness;
+    struct core core;
+    struct llm_settings llm;
+    struct rest *rest;
+    struct worker **workers;
+    struct core_worker **core_workers;
+    size_t n_workers;
+    struct rpc_listener *rpc;
+    bool draining, aborted, rpc_is_done;
+    uint64_t drained_since_ms;
+};
+
+static uint64_t raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+/* Each gRPC connection takes two descriptors (front_door.h). */
+static size_t connection_cap(const struct config *config)
+{
+    uint64_t descriptors = raise_descriptor_limit();
+    uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
+    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : 2);
+    if (config->max_connections <= cap)
+        return config->max_connections;
+    struct log_line line;
+    log_begin(&line, LOG_WARNING, "lifecycle", "connections_lowered");
+    log_u64(&line, "wanted", config->max_connections);
+    log_u64(&line, "connections", cap);
+    log_u64(&line, "descriptors", descriptors);
+    log_end(&line);
+    return cap;
+}
+
+static void fill_in_llm(struct llm_settings *llm, const struct config *config)
+{
+    *llm = (struct llm_settings){
+        .provider = strcmp(config->llm_provider, "openai") == 0 ? LLM_OPENAI : LLM_OFFLINE,
+        .base_url = config->llm_base_url,
+        .api_key = config->openai_api_key,
+        .model = config->llm_model,
+        .ca_file = config->llm_ca_file[0] != '\0' ? config->llm_ca_file : NULL,
+        .total_timeout_ms = config->llm_timeout_ms,
+        .connect_timeout_ms = config->llm_connect_timeout_ms,
+        .first_token_timeout_ms = config->llm_first_token_timeout_ms,
+        .idle_timeout_ms = config->llm_idle_timeout_ms,
+        .pool_max = (long)config->llm_pool_max,
+        .pool_max_keepalive = (long)config->llm_pool_max_keepalive,
+        .offline_word_delay_ms = config->debug ? 20 : 0,
+    };
+}
+
+static void on_rest_closed(void *context, const struct peer *peer)
+{
+    struct life *life = context;
+    front_door_closed(life->door, peer);
+}
+
+static void start_workers(struct life *life)
+{
+    const struct config *config = life->config;
+    const struct rest_settings settings = {
+        .max_body_bytes = config->max_body_bytes,
+        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
+        .request_read_timeout_ms = config->keep_alive_timeout_ms,
+        .gzip_min_bytes = config->gzip_min_bytes,
+        .sse_comment_ms = 15000,
+        .closed = on_rest_closed,
+        .context = life,
+    };
+    life->rest = rest_new(&settings, &life->core);
+    life->n_workers = config->workers;
+    life->workers = calloc(life->n_workers, sizeof(struct worker *));
+    life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
+    must(life->workers != NULL && life->core_workers != NULL);
+    for (size_t i = 0; i < life->n_workers; i++) {
+        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm);
+        life->core_workers[i] = worker_core(life->workers[i]);
+    }
+}
+
+static void start_rpc(struct life *life)
+{
+    const struct rpc_settings settings = {
+        .max_message_bytes = life->config->max_body_bytes,
+        .queues = (unsigned)(life->n_workers < 4 ? life->n_workers : 4),
+        .connection_idle_ms = 300000,
+    };
+    if (!life->config->no_grpc)
+        life->rpc = rpc_listener_new(&settings, &life->core, life->core_workers, life->n_workers);
+}
+
+static void log_ready(const struct life *life)
+{
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "lifecycle", "ready");
+    log_text(&line, "version", weir_version);
+    log_text(&line, "commit", weir_commit);
+    log_text(&line, "host", life->config->host);
+    log_u64(&line, "port", front_door_port(life->door));
+    if (front_door_grpc_port(life->door) != 0)
+        log_u64(&line, "grpc_port", front_door_grpc_port(life->door));
+    log_u64(&line, "workers", life->n_workers);
+    log_text(&line, "model", life->llm.provider == LLM_OFFLINE ? "offline" : life->llm.model);
+    log_end(&line);
+}
+
+static void log_warnings(const struct life *life)
+{
+    const struct config *config = life->config;
+    if (config->debug)
+        log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
+    if (strcmp(config->auth_mode, "none") == 0)
+        log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
+    if (life->llm.provider == LLM_OFFLINE)
+        log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
+    if (config->secrets_readable)
+        log_event(LOG_WARNING, "lifecycle", "secrets_readable_by_others", NULL, NULL);
+}
+
+/* --- the drain --- */
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* The loop runs out of handles and ends. */
+static void on_door_closed(void *context)
+{
+    struct life *life = context;
+    close_handle((uv_handle_t *)&life->on_term);
+    close_handle((uv_handle_t *)&life->on_int);
+    close_handle((uv_handle_t *)&life->tick);
+    close_handle((uv_handle_t *)&life->rpc_done);
+}
+
+static void finish(struct life *life)
+{
+    (void)uv_timer_stop(&life->tick);
+    if (life->rpc != NULL)
+        rpc_listener_free(life->rpc);
+    for (size_t i = 0; i < life->n_workers; i++)
+        worker_stop(life->workers[i]);
+    front_door_free(life->door, on_door_closed, life);
+}
+
+static void on_drain_tick(uv_timer_t *tick)
+{
+    struct life *life = tick->data;
+    uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
+    bool rest_is_done = front_door_connections(life->door) == 0;
+    if (life->rpc_is_done && rest_is_done) {
+        finish(life);
+        return;
+    }
+    if (!life->aborted && waited_ms >= life->config->shutdown_grace_ms) {
+        life->aborted = true;
+        log_event(LOG_WARNING, "lifecycle", "drain_cut_short", "setting", "SHUTDOWN_GRACE");
+        for (size_t i = 0; i < life->n_workers; i++)
+            worker_abort(life->workers[i]);
+        if (life->rpc != NULL)
+            rpc_listener_abort(life->rpc);
+    }
+    if (waited_ms >= life->config->shutdown_grace_ms + ABORT_MS) {
+        log_event(LOG_ERROR, "lifecycle", "drain_failed", NULL, NULL);
+        log_stop(500);
+        _exit(1);
+    }
+}
+
+static void on_rpc_done_here(uv_async_t *async)
+{
+    struct life *life = async->data;
+    life->rpc_is_done = true;
+}
+
+/* On a thread of the gRPC listener. */
+static void on_rpc_done(void *context)
+{
+    struct life *life = context;
+    (void)uv_async_send(&life->rpc_done);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct life *life = signal->data;
+    (void)number;
+    if (life->draining)
+        _exit(1);
+    life->draining = true;
+    life->drained_since_ms = tick_now_ms();
+    atomic_store(&life->readiness.draining, true);
+    log_event(LOG_INFO, "lifecycle", "draining", NULL, NULL);
+    front_door_shut(life->door);
+    for (size_t i = 0; i < life->n_workers; i++)
+        worker_drain(life->workers[i]);
+    if (life->rpc != NULL)
+        rpc_listener_drain(life->rpc, on_rpc_done, life);
+    else
+        life->rpc_is_done = true;
+    must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
+}
+
+static void watch_signals(struct life *life)
+{
+    must(uv_signal_init(&life->loop, &life->on_term) == 0);
+    must(uv_signal_init(&life->loop, &life->on_int) == 0);
+    must(uv_timer_init(&life->loop, &life->tick) == 0);
+    must(uv_async_init(&life->loop, &life->rpc_done, on_rpc_done_here) == 0);
+    life->on_term.data = life->on_int.data = life->tick.data = life->rpc_done.data = life;
+    must(uv_signal_start(&life->on_term, on_signal, SIGTERM) == 0);
+    must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
+}
+
+static bool open_door(struct life *life)
+{
+    const struct config *config = life->config;
+    char error[256] = "";
+    const struct front_door_settings settings = {
+        .host = config->host,
+        .port = (uint16_t)config->port,
+        .grpc_port = (uint16_t)config->grpc_port,
+        .single_port = config->single_port,
+        .no_grpc = config->no_grpc,
+        .max_connections = connection_cap(config),
+        .max_connections_per_address = config->max_connections_per_address,
+        .peek_ms = 2000,
+    };
+    life->door = front_door_open(&life->loop, &settings, error);
+    if (life->door == NULL)
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return life->door != NULL;
+}
+
+int lifecycle_run(const struct config *config, const struct contract *contract)
+{
+    struct life life = {.config = config};
+    char error[256] = "";
+    readiness_init(&life.readiness);
+    fill_in_llm(&life.llm, config);
+    life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
+                              .max_body_bytes = config->max_body_bytes,
+                              .access_log = config->access_log};
+    if (!core_init(&life.core, contract, &life.readiness, error)) {
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+        return 1;
+    }
+    must(uv_loop_init(&life.loop) == 0);
+    if (!open_door(&life)) {
+        must(uv_loop_close(&life.loop) == 0);
+        core_fini(&life.core);
+        return 1;
+    }
+    atomic_store(&life.readiness.offline_model, life.llm.provider == LLM_OFFLINE);
+    llm_global_init();
+    watch_signals(&life);
+    start_workers(&life);
+    start_rpc(&life);
+    atomic_store(&life.readiness.started, true);
+    front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
+    log_warnings(&life);
+    log_ready(&life);
+    (void)uv_run(&life.loop, UV_RUN_DEFAULT);
+    must(uv_loop_close(&life.loop) == 0);
+    life.rest = rest_free(life.rest);
+    core_fini(&life.core);
+    llm_global_fini();
+    free(life.workers);
+    free(life.core_workers);
+    log_event(LOG_INFO, "lifecycle", "stopped", NULL, NULL);
+    return 0;
+}

@@ -1,1 +1,56 @@
-#include "shared/pipeline/core.h"
+/* weir: settings in, exit code out. */
+#include "server/config.h"
+#include "server/lifecycle.h"
+#include "shared/base/log.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static enum log_level level_of(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    size_t i = 0;
+    while (strcmp(names[i], name) != 0)
+        i++;
+    return (enum log_level)i;
+}
+
+/* Secrets are in this memory: no core file, no ptrace by others of the same user. */
+static void keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    char error[CONFIG_ERROR_BYTES] = "";
+    enum config_outcome outcome = config_load(&config, argc, argv, environ, stdout, error);
+    if (outcome != CONFIG_RUN) {
+        if (outcome == CONFIG_REFUSE)
+            (void)fprintf(stderr, "weir: %s\n", error);
+        config_fini(&config);
+        return outcome == CONFIG_REFUSE ? 2 : 0;
+    }
+    if (!config.debug)
+        keep_memory_private();
+    (void)signal(SIGPIPE, SIG_IGN);
+    json_object_seed(0); /* against keys chosen to collide; once, before there are threads */
+    const struct log_settings log = {
+        .level = level_of(config.log_level),
+        .format = strcmp(config.log_format, "json") == 0 ? LOG_JSON : LOG_CONSOLE,
+        .fd = STDOUT_FILENO,
+    };
+    log_start(&log);
+    int code = lifecycle_run(&config, &weir_contract);
+    log_stop(2000);
+    config_fini(&config);
+    return code;
+}

@@ -1,0 +1,50 @@
+/* The front door: weir accepts every connection itself (N1), and hands it to who speaks its
+ * protocol.
+ *
+ * It owns the listening sockets and the count of what is open, in all and per address; it survives
+ * running out of descriptors. On a shared port the first bytes decide. REST connections go to the
+ * workers in turn, gRPC connections to the C core as a descriptor, of which the door keeps a
+ * duplicate to see the connection end. Main thread only, except front_door_closed. */
+#ifndef WEIR_SERVER_FRONT_DOOR_H
+#define WEIR_SERVER_FRONT_DOOR_H
+
+#include "grpc/rpc.h"
+#include "server/worker.h"
+#include "shared/base/must.h"
+#include "shared/base/peer.h"
+
+#include <uv.h>
+
+struct front_door;
+
+struct front_door_settings {
+    const char *host;
+    uint16_t port;      /* 0: any */
+    uint16_t grpc_port; /* 0: any */
+    bool single_port;   /* both protocols on `port` */
+    bool no_grpc;
+    size_t max_connections;
+    size_t max_connections_per_address;
+    uint64_t peek_ms; /* time for the first bytes on a shared port */
+};
+
+/* Binds and listens; accepts nothing yet. `loop` must outlive it. NULL: `error` says why. */
+MUST_USE struct front_door *
+front_door_open(uv_loop_t *loop, const struct front_door_settings *settings, char error[256]);
+/* The port that was bound; grpc_port equals it on a shared port, and is 0 without gRPC. */
+uint16_t front_door_port(const struct front_door *door);
+uint16_t front_door_grpc_port(const struct front_door *door);
+/* Starts to accept. The workers and `rpc` (NULL without gRPC) must outlive the door. */
+void front_door_serve(struct front_door *door, struct worker *const *workers, size_t n_workers,
+                      struct rpc_listener *rpc);
+/* A REST connection is gone. Any thread. */
+void front_door_closed(struct front_door *door, const struct peer *peer);
+/* Stops accepting: the listening sockets and connections still undecided are closed. */
+void front_door_shut(struct front_door *door);
+/* Connections that were handed over and are not yet gone. */
+size_t front_door_connections(const struct front_door *door);
+/* Closes what it has on the loop, which must run until `closed` is called; then the door is gone.
+ */
+void front_door_free(struct front_door *door, void (*closed)(void *context), void *context);
+
+#endif

@@ -1,0 +1,230 @@
+/* Builds one line: JSON, or text for people. Escapes and cuts every value. */
+#include "shared/base/log.h"
+#include "shared/base/redact.h"
+#include "shared/base/tick.h"
+#include "shared/base/utf8.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { MOST_VALUE_BYTES = 512, LINE_END_BYTES = 2 };
+
+/* Settled by log_start, before other threads run. */
+extern enum log_format log_line_format;
+extern bool log_line_colour;
+
+static const char *const level_names[] = {"debug", "info", "warning", "error"};
+
+static void put(struct log_line *line, const char *bytes, size_t len)
+{
+    if (len > LOG_LINE_BYTES - LINE_END_BYTES - line->len)
+        len = LOG_LINE_BYTES - LINE_END_BYTES - line->len;
+    memcpy(line->text + line->len, bytes, len);
+    line->len += len;
+}
+
+static void put_text(struct log_line *line, const char *text)
+{
+    put(line, text, strlen(text));
+}
+
+/* "2026-11-24T13:00:00" of the second, made once a second and thread. */
+static const char *second_text(time_t second)
+{
+    static _Thread_local time_t made_for = -1;
+    static _Thread_local char text[32];
+    if (second != made_for) {
+        struct tm parts;
+        (void)gmtime_r(&second, &parts);
+        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+        made_for = second;
+    }
+    return text;
+}
+
+static void put_time(struct log_line *line)
+{
+    uint64_t now_ns = tick_wall_ns();
+    unsigned ms = (unsigned)(now_ns / 1000000U % 1000U);
+    char tail[5] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
+                    'Z'};
+    const char *second = second_text((time_t)(now_ns / 1000000000U));
+    if (log_line_format == LOG_CONSOLE) {
+        put_text(line, second + 11);
+        put(line, tail, 4);
+    } else {
+        put_text(line, second);
+        put(line, tail, 5);
+    }
+}
+
+/* The value as the inside of a JSON string; bytes that are not UTF-8 become U+FFFD. */
+static void put_escaped(struct log_line *line, struct span value)
+{
+    static const char hex[] = "0123456789abcdef";
+    bool valid = utf8_valid(value);
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+        if (c == '"' || c == '\\') {
+            char escape[2] = {'\\', (char)c};
+            put(line, escape, 2);
+        } else if (c < 0x20 || c == 0x7f) {
+            char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+            put(line, escape, 6);
+        } else if (c >= 0x80 && !valid) {
+            put_text(line, "\\ufffd");
+        } else {
+            put(line, value.at + i, 1);
+        }
+    }
+}
+
+/* Escaping makes a byte six at most. Room for the whole value keeps escapes and characters whole.
+ */
+static bool has_room(const struct log_line *line, size_t name_len, size_t value_len)
+{
+    return line->len + name_len + 6 * value_len + 8 <= LOG_LINE_BYTES - LINE_END_BYTES;
+}
+
+static void put_name(struct log_line *line, const char *name)
+{
+    if (log_line_format == LOG_CONSOLE) {
+        put(line, " ", 1);
+        put_text(line, name);
+        put(line, "=", 1);
+    } else {
+        put(line, ",\"", 2);
+        put_text(line, name);
+        put(line, "\":", 2);
+    }
+}
+
+static struct span cut(struct span value)
+{
+    if (value.len <= MOST_VALUE_BYTES)
+        return value;
+    value.len = MOST_VALUE_BYTES;
+    while (value.len > MOST_VALUE_BYTES - 4 && ((unsigned char)value.at[value.len] & 0xc0) == 0x80)
+        value.len--;
+    return value;
+}
+
+static bool is_plain_word(struct span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] <= ' ' || value.at[i] > '~' || value.at[i] == '"' || value.at[i] == '=')
+            return false;
+    return value.len > 0;
+}
+
+static void put_value(struct log_line *line, const char *name, struct span value)
+{
+    value = cut(value);
+    if (!line->on || !has_room(line, strlen(name), value.len))
+        return;
+    bool bare = log_line_format == LOG_CONSOLE && is_plain_word(value);
+    put_name(line, name);
+    if (!bare)
+        put(line, "\"", 1);
+    put_escaped(line, value);
+    if (!bare)
+        put(line, "\"", 1);
+}
+
+static void put_bare(struct log_line *line, const char *name, const char *text, size_t len)
+{
+    if (!line->on || !has_room(line, strlen(name), len))
+        return;
+    put_name(line, name);
+    put(line, text, len);
+}
+
+static void begin_console(struct log_line *line, const char *logger, const char *event)
+{
+    static const char *const colours[] = {"\033[2m", "", "\033[33m", "\033[31m"};
+    put_time(line);
+    put(line, " ", 1);
+    if (log_line_colour)
+        put_text(line, colours[line->level]);
+    put_text(line, level_names[line->level]);
+    if (log_line_colour)
+        put_text(line, "\033[0m");
+    put(line, " ", 1);
+    put_text(line, logger);
+    put(line, " ", 1);
+    put_text(line, event);
+}
+
+void log_begin(struct log_line *line, enum log_level level, const char *logger, const char *event)
+{
+    line->on = log_is_on(level);
+    line->level = level;
+    line->len = 0;
+    if (!line->on)
+        return;
+    if (log_line_format == LOG_CONSOLE) {
+        begin_console(line, logger, event);
+        return;
+    }
+    put_text(line, "{\"time\":\"");
+    put_time(line);
+    put_text(line, "\",\"level\":\"");
+    put_text(line, level_names[level]);
+    put_text(line, "\",\"logger\":\"");
+    put_text(line, logger);
+    put_text(line, "\",\"event\":\"");
+    put_text(line, event);
+    put(line, "\"", 1);
+}
+
+void log_text(struct log_line *line, const char *name, const char *value)
+{
+    if (value != NULL)
+        put_value(line, name, span_of(value));
+}
+
+void log_span(struct log_line *line, const char *name, struct span value)
+{
+    char masked[MOST_VALUE_BYTES];
+    value = cut(value);
+    if (line->on)
+        put_value(line, name, span_make(masked, redact_copy(value, masked)));
+}
+
+void log_u64(struct log_line *line, const char *name, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    put_bare(line, name, digits + at, sizeof digits - at);
+}
+
+void log_i64(struct log_line *line, const char *name, int64_t value)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%lld", (long long)value);
+    put_bare(line, name, text, (size_t)len);
+}
+
+void log_ms(struct log_line *line, const char *name, uint64_t value_ns)
+{
+    uint64_t us = value_ns / 1000U;
+    char text[32];
+    size_t at = sizeof text;
+    for (int i = 0; i < 3; i++, us /= 10)
+        text[--at] = (char)('0' + us % 10);
+    text[--at] = '.';
+    do {
+        text[--at] = (char)('0' + us % 10);
+        us /= 10;
+    } while (us > 0);
+    put_bare(line, name, text + at, sizeof text - at);
+}
+
+void log_bool(struct log_line *line, const char *name, bool value)
+{
+    put_bare(line, name, value ? "true" : "false", value ? 4 : 5);
+}
