@@ -15,6 +15,8 @@ struct rpc_settings {
     size_t max_message_bytes;
     unsigned queues; /* completion queues and threads */
     uint64_t connection_idle_ms;
+    /* What a client may take to read the end of an answer, then its call is cancelled; 0: 30 s. */
+    uint64_t linger_ms;
 };
 
 /* `workers` and `core` must outlive it. Starts its threads. */
@@ -23,14 +25,15 @@ MUST_USE struct rpc_listener *rpc_listener_new(const struct rpc_settings *settin
                                                struct core_worker *const *workers,
                                                size_t n_workers);
 /* Takes a connected, non-blocking socket over; the C core owns `fd` from here on and does not tell
- * when it closes it: the front door keeps a duplicate and watches that. Any thread. */
+ * when it closes it: the front door keeps a duplicate and watches that. After drain the connection
+ * is closed at once. Not after free. Any thread. */
 void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer);
-/* GOAWAY to all; calls in flight finish. `done` is called once, on a queue thread, when all calls
- * are gone. */
+/* GOAWAY to all; calls in flight finish. `done` is called once, on a queue's or a worker's thread,
+ * when all calls are gone. The workers must go on running until then. */
 void rpc_listener_drain(struct rpc_listener *listener, void (*done)(void *context), void *context);
-/* Cancels what is left after drain. */
+/* Cancels what is left after drain; `done` follows. */
 void rpc_listener_abort(struct rpc_listener *listener);
-/* After drain's `done`. Joins the threads. */
+/* After drain's `done`, on another thread than that. Joins the threads. */
 void rpc_listener_free(struct rpc_listener *listener);
 
 #endif

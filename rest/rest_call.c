@@ -1,1 +1,346 @@
-#include "rest/rest.h"
+/* One h2o request <-> one struct request: checks what is HTTP's own, fills in what the core wants
+ * to know, and turns what the core says into a response. */
+#include "rest/rest_framing.h"
+#include "rest/rest_headers.h"
+#include "rest/rest_internal.h"
+#include "rest/rest_problem.h"
+#include "shared/base/tick.h"
+#include "shared/flow/json.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ANSWER_BYTES = 16 * 1024 * 1024, PROBLEM_BYTES = 64 * 1024, DEFLATE_LEVEL = 4 };
+
+struct rest_connection *rest_connection_of(h2o_req_t *req)
+{
+    return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+/* --- responses --- */
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 204:
+        return "No Content";
+    case 499:
+        return "Client Closed Request";
+    default:
+        return "Error"; /* nobody reads it: RFC 9112 section 4 */
+    }
+}
+
+/* The body compressed into the request pool, or as it was when that does not make it smaller. */
+static struct span deflate_body(struct rest_worker *worker, h2o_req_t *req, struct span body)
+{
+    z_stream *deflater = &worker->deflater;
+    if (!worker->deflater_is_ready) {
+        must(deflateInit2(deflater, DEFLATE_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) ==
+             Z_OK);
+        worker->deflater_is_ready = true;
+    }
+    must(deflateReset(deflater) == Z_OK);
+    char *out = h2o_mem_alloc_pool(&req->pool, body.len);
+    deflater->next_in = (z_const Bytef *)(uintptr_t)body.at;
+    deflater->avail_in = (uInt)body.len;
+    deflater->next_out = (Bytef *)out;
+    deflater->avail_out = (uInt)body.len;
+    if (deflate(deflater, Z_FINISH) != Z_STREAM_END)
+        return body;
+    return span_make(out, body.len - deflater->avail_out);
+}
+
+static struct span compress_body(struct rest_worker *worker, h2o_req_t *req, struct span body)
+{
+    size_t least = worker->rest->settings.gzip_min_bytes;
+    if (least == 0 || body.len < least)
+        return body;
+    rest_header_add(req, "vary", (struct span)SPAN_LITERAL("Accept-Encoding"));
+    if (!rest_accepts_gzip(rest_header_find(req, "accept-encoding")))
+        return body;
+    struct span packed = deflate_body(worker, req, body);
+    if (packed.at != body.at)
+        rest_header_add(req, "content-encoding", (struct span)SPAN_LITERAL("gzip"));
+    return packed;
+}
+
+void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const char *type,
+                  struct span body)
+{
+    static h2o_generator_t nothing = {NULL, NULL};
+    bool head = h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
+    req->res.status = status;
+    req->res.reason = reason_of(status);
+    if (worker->draining)
+        req->http1_is_persistent = 0;
+    if (type != NULL) {
+        rest_header_add(req, "content-type", span_of(type));
+        body = compress_body(worker, req, body);
+        req->res.content_length = body.len;
+    }
+    h2o_iovec_t bytes = h2o_iovec_init(body.at, body.len);
+    h2o_start_response(req, &nothing);
+    h2o_send(req, &bytes, type != NULL && !head && body.len > 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
+}
+
+static void respond_problem(struct rest_call *call, const struct verdict *verdict)
+{
+    h2o_req_t *req = call->req;
+    struct buf body;
+    buf_init(&body, &call->request.arena, PROBLEM_BYTES);
+    rest_problem_write(&body, verdict, call->request.given.path, call->request.id);
+    rest_headers_add(req, call->request.id);
+    if (verdict->retry_after_ms > 0) {
+        struct buf seconds;
+        buf_init(&seconds, &call->request.arena, 32);
+        buf_put_u64(&seconds, (verdict->retry_after_ms + 999) / 1000);
+        rest_header_add(req, "retry-after", buf_span(&seconds));
+    }
+    rest_respond(call->connection->worker, req, verdict_row(verdict->code)->http_status,
+                 "application/problem+json", buf_span(&body));
+}
+
+static void respond_answer(struct rest_call *call)
+{
+    struct buf body;
+    buf_init(&body, &call->request.arena, ANSWER_BYTES);
+    if (call->answer_json.len > 0)
+        buf_put_span(&body, call->answer_json);
+    else
+        json_write(&body, call->request.given.method->response, call->answer);
+    rest_headers_add(call->req, call->request.id);
+    rest_respond(call->connection->worker, call->req, 200, "application/json", buf_span(&body));
+}
+
+/* --- the client leaves --- */
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    struct rest_leave_watch *watch = handle->data;
+    (void)close(watch->fd);
+    free(watch);
+}
+
+static void stop_watching(struct rest_call *call)
+{
+    struct rest_leave_watch *watch = call->watch;
+    call->watch = NULL;
+    if (watch == NULL)
+        return;
+    watch->call = NULL;
+    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+static void on_leave(uv_poll_t *poll, int status, int events)
+{
+    struct rest_leave_watch *watch = poll->data;
+    (void)status;
+    (void)events;
+    if (watch->call == NULL)
+        return;
+    struct rest_call *call = watch->call;
+    stop_watching(call);
+    if (!call->request.finished)
+        request_abandon(&call->request);
+}
+
+/* h2o does not read while a request is being answered, so it would not see the client go. */
+static void watch_for_leaving(struct rest_call *call)
+{
+    struct rest_leave_watch *watch = calloc(1, sizeof *watch);
+    must(watch != NULL);
+    watch->fd = fcntl(h2o_socket_get_fd(call->connection->socket), F_DUPFD_CLOEXEC, 0);
+    if (watch->fd < 0) { /* out of descriptors: a deadline ends the request all the same */
+        free(watch);
+        return;
+    }
+    must(uv_poll_init(call->connection->worker->loop, &watch->poll, watch->fd) == 0);
+    watch->poll.data = watch;
+    watch->call = call;
+    call->watch = watch;
+    must(uv_poll_start(&watch->poll, UV_DISCONNECT, on_leave) == 0);
+}
+
+/* --- the port --- */
+
+static struct rest_call *call_of(struct request *request)
+{
+    return container_of(request, struct rest_call, request);
+}
+
+static enum port_state rest_send(struct request *request, const struct message_view *message)
+{
+    struct rest_call *call = call_of(request);
+    switch (message->kind) {
+    case MESSAGE_ANSWER:
+        call->answer = message->message;
+        call->answer_json = message->json;
+        break;
+    case MESSAGE_PIECE:
+        return call->req != NULL ? rest_stream_piece(call, message->text) : PORT_READY;
+    case MESSAGE_WHOLE:
+        if (call->req != NULL)
+            rest_stream_whole(call, message->text);
+        break;
+    }
+    return PORT_READY;
+}
+
+static void rest_finish(struct request *request, const struct verdict *verdict)
+{
+    struct rest_call *call = call_of(request);
+    stop_watching(call);
+    if (call->req == NULL)
+        return; /* disposed of: there is nobody to answer */
+    if (verdict->code == VERDICT_CANCELLED)
+        call->req->http1_is_persistent = 0;
+    if (call->stream.open) {
+        rest_stream_end(call, verdict);
+        return;
+    }
+    call->answered = true;
+    if (verdict->code == VERDICT_OK && call->answer != NULL)
+        respond_answer(call);
+    else
+        respond_problem(call, verdict);
+}
+
+static const struct port rest_port = {.protocol = "rest", .send = rest_send, .finish = rest_finish};
+
+/* --- the life of a call --- */
+
+static void dispose(void *pointer)
+{
+    struct rest_call *call = pointer;
+    call->req = NULL;
+    if (call->connection->call == call)
+        call->connection->call = NULL;
+    if (!call->request.finished)
+        request_abandon(&call->request);
+    stop_watching(call);
+    rest_stream_fini(call);
+    request_fini(&call->request);
+}
+
+static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t *req)
+{
+    struct rest_call *call = h2o_mem_alloc_shared(&req->pool, sizeof *call, dispose);
+    memset(call, 0, sizeof *call);
+    call->connection = connection;
+    call->req = req;
+    connection->call = call;
+    request_init(&call->request, connection->worker->core_worker, &rest_port);
+    call->request.given = (struct request_given){
+        .encoding = REQUEST_JSON,
+        .body = span_make(req->entity.base, req->entity.len),
+        .verb = span_make(req->input.method.base, req->input.method.len),
+        .path = span_make(req->path_normalized.base, req->path_normalized.len),
+        .client_request_id = rest_header_find(req, "x-request-id"),
+        .peer = connection->peer,
+        .received_ns = tick_now_ns()};
+    return call;
+}
+
+static struct verdict check_framing(h2o_req_t *req)
+{
+    struct verdict verdict = verdict_of(VERDICT_OK);
+    h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
+    verdict.code =
+        framing_check(span_make(socket->input->bytes, socket->input->size), &verdict.detail);
+    if (verdict.code != VERDICT_OK)
+        req->http1_is_persistent = 0;
+    return verdict;
+}
+
+/* What HTTP itself has to say about a request to a known path. */
+static enum verdict_code check_request(const struct rest *rest, const h2o_req_t *req,
+                                       const struct rest_route *route, bool get, bool post)
+{
+    bool has_get = route->get != NULL || route->system != REST_NO_SYSTEM;
+    struct span type = rest_header_find(req, "content-type");
+    if (!(get && has_get) && !(post && route->post != NULL))
+        return VERDICT_BAD_HTTP_METHOD;
+    if (req->entity.len > rest->settings.max_body_bytes)
+        return VERDICT_TOO_LARGE;
+    if (post && (type.len > 0 ? !rest_is_json(type) : req->entity.len > 0))
+        return VERDICT_BAD_MEDIA_TYPE;
+    return VERDICT_OK;
+}
+
+static void refuse(struct rest_call *call, struct verdict verdict)
+{
+    request_refuse(&call->request, &verdict);
+}
+
+static void answer_options(struct rest_connection *connection, h2o_req_t *req,
+                           const struct rest_route *route)
+{
+    struct rest_call *call = make_call(connection, req);
+    request_identify(&call->request);
+    rest_headers_add(req, call->request.id);
+    rest_header_add(req, "allow", span_of(rest_route_allow(route)));
+    call->request.finished = true;
+    rest_respond(connection->worker, req, 204, NULL, SPAN_EMPTY);
+}
+
+static void answer_system(struct rest_connection *connection, h2o_req_t *req,
+                          enum rest_system system)
+{
+    struct rest_call *call = make_call(connection, req);
+    request_identify(&call->request);
+    rest_headers_add(req, call->request.id);
+    call->request.finished = true;
+    rest_system_answer(connection->worker, req, system);
+}
+
+static void run_flow(struct rest_call *call, const struct contract_method *method)
+{
+    call->request.given.method = method;
+    if (method->kind == CONTRACT_HEALTH)
+        call->request.given.body = SPAN_EMPTY;
+    request_begin(&call->request);
+}
+
+int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct rest_connection *connection = rest_connection_of(req);
+    const struct rest *rest = connection->worker->rest;
+    bool get = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
+               h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+    bool post = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("POST"));
+    bool options = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"));
+    const struct rest_route *route = rest_routes_find(
+        &rest->routes, span_make(req->path_normalized.base, req->path_normalized.len));
+    struct verdict verdict = check_framing(req);
+    (void)self;
+    if (connection->worker->draining)
+        req->http1_is_persistent = 0;
+    if (verdict.code == VERDICT_OK && route == NULL)
+        verdict = verdict_of(VERDICT_NO_ROUTE);
+    if (verdict.code == VERDICT_OK && options) {
+        answer_options(connection, req, route);
+        return 0;
+    }
+    if (verdict.code == VERDICT_OK)
+        verdict = verdict_of(check_request(rest, req, route, get, post));
+    if (verdict.code == VERDICT_OK && get && route->system != REST_NO_SYSTEM) {
+        answer_system(connection, req, route->system);
+        return 0;
+    }
+    struct rest_call *call = make_call(connection, req);
+    if (verdict.code != VERDICT_OK) {
+        if (verdict.code == VERDICT_BAD_HTTP_METHOD)
+            rest_header_add(req, "allow", span_of(rest_route_allow(route)));
+        refuse(call, verdict);
+        return 0;
+    }
+    /* The answer may come, and the call go, before this returns; a call that stays is the
+     * connection's. */
+    run_flow(call, get ? route->get : route->post);
+    if (connection->call != NULL && !connection->call->request.finished)
+        watch_for_leaving(connection->call);
+    return 0;
+}

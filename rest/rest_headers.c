@@ -1,1 +1,95 @@
-#include "rest/rest.h"
+#include "rest/rest_headers.h"
+
+static const struct {
+    struct span name, value;
+} security[] = {
+    {SPAN_LITERAL("content-security-policy"),
+     SPAN_LITERAL("default-src 'none'; frame-ancestors 'none'")},
+    {SPAN_LITERAL("x-content-type-options"), SPAN_LITERAL("nosniff")},
+    {SPAN_LITERAL("x-frame-options"), SPAN_LITERAL("DENY")},
+    {SPAN_LITERAL("referrer-policy"), SPAN_LITERAL("strict-origin-when-cross-origin")},
+    {SPAN_LITERAL("permissions-policy"), SPAN_LITERAL("geolocation=(), camera=(), microphone=()")},
+    {SPAN_LITERAL("cross-origin-opener-policy"), SPAN_LITERAL("same-origin")},
+    {SPAN_LITERAL("cross-origin-resource-policy"), SPAN_LITERAL("same-origin")},
+    {SPAN_LITERAL("cache-control"), SPAN_LITERAL("no-store")},
+};
+
+static void add(h2o_req_t *req, struct span name, struct span value)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name.at, name.len, 0, NULL, value.at,
+                          value.len);
+}
+
+void rest_header_add(h2o_req_t *req, const char *name, struct span value)
+{
+    add(req, span_of(name), value);
+}
+
+void rest_headers_add(h2o_req_t *req, const char *id)
+{
+    h2o_iovec_t copy = h2o_strdup(&req->pool, id, SIZE_MAX);
+    for (size_t i = 0; i < sizeof security / sizeof security[0]; i++)
+        add(req, security[i].name, security[i].value);
+    rest_header_add(req, "x-request-id", span_make(copy.base, copy.len));
+}
+
+struct span rest_header_find(const h2o_req_t *req, const char *name)
+{
+    ssize_t i = h2o_find_header_by_str(&req->headers, name, strlen(name), -1);
+    /* Well-known names are tokens, which the search by text does not look at. */
+    if (i < 0) {
+        const h2o_token_t *token = h2o_lookup_token(name, strlen(name));
+        i = token != NULL ? h2o_find_header(&req->headers, token, -1) : -1;
+    }
+    if (i < 0)
+        return SPAN_EMPTY;
+    h2o_iovec_t value = req->headers.entries[i].value;
+    return span_make(value.base, value.len);
+}
+
+/* The item of a comma-separated list at the front of *list, which is moved behind it. */
+static struct span next_item(struct span *list)
+{
+    const char *comma = memchr(list->at, ',', list->len);
+    size_t len = comma != NULL ? (size_t)(comma - list->at) : list->len;
+    struct span item = span_trim(span_make(list->at, len));
+    *list = comma != NULL ? span_from(*list, len + 1) : SPAN_EMPTY;
+    return item;
+}
+
+/* Is the weight in "gzip;q=0.5" zero? */
+static bool is_refused(struct span parameters)
+{
+    struct span rest = span_trim(parameters);
+    if (rest.len < 3 || (rest.at[0] != 'q' && rest.at[0] != 'Q') || rest.at[1] != '=')
+        return false;
+    for (size_t i = 2; i < rest.len; i++)
+        if (rest.at[i] >= '1' && rest.at[i] <= '9')
+            return false;
+    return true;
+}
+
+bool rest_accepts_gzip(struct span accept_encoding)
+{
+    bool any = false;
+    while (accept_encoding.len > 0) {
+        struct span item = next_item(&accept_encoding);
+        const char *semicolon = item.len > 0 ? memchr(item.at, ';', item.len) : NULL;
+        size_t len = semicolon != NULL ? (size_t)(semicolon - item.at) : item.len;
+        struct span name = span_trim(span_make(item.at, len));
+        bool refused = semicolon != NULL && is_refused(span_from(item, len + 1));
+        if (span_is_nocase(name, "gzip") || span_is_nocase(name, "x-gzip"))
+            return !refused;
+        if (span_is(name, "*"))
+            any = !refused;
+    }
+    return any;
+}
+
+bool rest_is_json(struct span content_type)
+{
+    const char *semicolon =
+        content_type.len > 0 ? memchr(content_type.at, ';', content_type.len) : NULL;
+    size_t len = semicolon != NULL ? (size_t)(semicolon - content_type.at) : content_type.len;
+    return span_is_nocase(span_trim(span_make(content_type.at, len)), "application/json");
+}

@@ -1,1 +1,138 @@
-#include "rest/rest.h"
+#include "rest/rest_internal.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct rest *rest_new(const struct rest_settings *settings, const struct core *core)
+{
+    struct rest *rest = calloc(1, sizeof *rest);
+    must(rest != NULL);
+    rest->settings = *settings;
+    rest->core = core;
+    rest_routes_init(&rest->routes, core->contract);
+    h2o_config_init(&rest->conf);
+    rest->conf.server_name = (h2o_iovec_t){NULL, 0};
+    /* One more byte than the cap: h2o refuses a chunked body that reaches the limit, and one with a
+     * Content-Length only past it. The handler looks at the true size. */
+    rest->conf.max_request_entity_size = settings->max_body_bytes + 1;
+    /* h2o has one time-out for the head, the body and the idle time between requests. */
+    rest->conf.http1.req_timeout = settings->keep_alive_timeout_ms;
+    rest->conf.http1.upgrade_to_http2 = 0;
+    h2o_hostconf_t *host =
+        h2o_config_register_host(&rest->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
+    h2o_create_handler(path, sizeof(h2o_handler_t))->on_req = rest_call_begin;
+    rest_errors_install(path);
+    rest_errors_install(&host->fallback_path);
+    return rest;
+}
+
+struct rest *rest_free(struct rest *rest)
+{
+    if (rest == NULL)
+        return NULL;
+    h2o_config_dispose(&rest->conf);
+    rest_routes_fini(&rest->routes);
+    free(rest);
+    return NULL;
+}
+
+struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s *loop,
+                                    struct core_worker *core_worker)
+{
+    struct rest_worker *worker = calloc(1, sizeof *worker);
+    must(worker != NULL);
+    worker->rest = rest;
+    worker->core_worker = core_worker;
+    worker->loop = loop;
+    h2o_context_init(&worker->context, loop, &rest->conf);
+    worker->accept_context = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = rest->conf.hosts};
+    return worker;
+}
+
+static void on_connection_closed(void *data)
+{
+    struct rest_connection *connection = data;
+    struct rest_worker *worker = connection->worker;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        worker->connections = connection->next;
+    worker->n_connections--;
+    worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
+    free(connection);
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer)
+{
+    uv_tcp_t *handle = calloc(1, sizeof *handle);
+    struct rest_connection *connection = calloc(1, sizeof *connection);
+    must(handle != NULL && connection != NULL);
+    must(uv_tcp_init(worker->loop, handle) == 0);
+    if (uv_tcp_open(handle, fd) != 0) {
+        (void)close(fd);
+        uv_close((uv_handle_t *)handle, free_handle);
+        worker->rest->settings.closed(worker->rest->settings.context, peer);
+        free(connection);
+        return;
+    }
+    *connection =
+        (struct rest_connection){.worker = worker, .peer = *peer, .next = worker->connections};
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    worker->connections = connection;
+    worker->n_connections++;
+    h2o_socket_t *socket = h2o_uv_socket_create((uv_stream_t *)handle, free_handle);
+    connection->socket = socket;
+    socket->on_close.cb = on_connection_closed;
+    socket->on_close.data = connection;
+    h2o_accept(&worker->accept_context, socket);
+    /* What it has sent already is still read and answered. */
+    if (worker->draining)
+        (void)shutdown(fd, SHUT_RD);
+}
+
+void rest_worker_drain(struct rest_worker *worker)
+{
+    worker->draining = true;
+    for (struct rest_connection *at = worker->connections; at != NULL; at = at->next) {
+        if (at->call == NULL)
+            (void)shutdown(h2o_socket_get_fd(at->socket), SHUT_RD);
+        else if (at->call->req != NULL)
+            at->call->req->http1_is_persistent = 0;
+    }
+}
+
+void rest_worker_abort(struct rest_worker *worker)
+{
+    /* Abandoning answers, and answering may close: the next one is looked up first. */
+    for (struct rest_connection *at = worker->connections, *next; at != NULL; at = next) {
+        next = at->next;
+        int fd = h2o_socket_get_fd(at->socket);
+        if (at->call != NULL && !at->call->request.finished)
+            request_abandon(&at->call->request);
+        (void)shutdown(fd, SHUT_RDWR);
+    }
+}
+
+size_t rest_worker_connections(const struct rest_worker *worker)
+{
+    return worker->n_connections;
+}
+
+void rest_worker_free(struct rest_worker *worker)
+{
+    must(worker->n_connections == 0);
+    h2o_context_dispose(&worker->context);
+    if (worker->deflater_is_ready)
+        (void)deflateEnd(&worker->deflater);
+    free(worker);
+}

@@ -1,1 +1,79 @@
-#include "rest/rest.h"
+#include "rest/rest_routes.h"
+
+#include <stdlib.h>
+
+static const struct {
+    const char *path;
+    enum rest_system system;
+} system_routes[] = {
+    {"/ready", REST_READY}, {"/readyz", REST_READY},    {"/health/ready", REST_READY},
+    {"/_up", REST_UP},      {"/version", REST_VERSION},
+};
+
+enum { SYSTEM_ROUTES = sizeof system_routes / sizeof system_routes[0] };
+
+/* FNV-1a; the paths in the table are ours, and a look-up is bounded by the table. */
+static size_t hash_of(struct span path)
+{
+    uint64_t hash = 0xcbf29ce484222325U;
+    for (size_t i = 0; i < path.len; i++)
+        hash = (hash ^ (unsigned char)path.at[i]) * 0x100000001b3U;
+    return (size_t)(hash ^ (hash >> 32));
+}
+
+static struct rest_route *slot_of(const struct rest_routes *routes, struct span path)
+{
+    size_t i = hash_of(path) & (routes->capacity - 1);
+    while (routes->slots[i].path.at != NULL && !span_equal(routes->slots[i].path, path))
+        i = (i + 1) & (routes->capacity - 1);
+    return &routes->slots[i];
+}
+
+void rest_routes_init(struct rest_routes *routes, const struct contract *contract)
+{
+    size_t n = SYSTEM_ROUTES;
+    for (size_t i = 0; i < contract->n_methods; i++)
+        n += contract->methods[i].n_routes;
+    for (routes->capacity = 16; routes->capacity < 4 * n;)
+        routes->capacity *= 2;
+    routes->slots = calloc(routes->capacity, sizeof *routes->slots);
+    must(routes->slots != NULL);
+    for (size_t i = 0; i < contract->n_methods; i++) {
+        const struct contract_method *method = &contract->methods[i];
+        for (size_t j = 0; j < method->n_routes; j++) {
+            struct span path = span_of(method->routes[j].path);
+            struct rest_route *route = slot_of(routes, path);
+            route->path = path;
+            if (strcmp(method->routes[j].verb, "GET") == 0)
+                route->get = method;
+            else
+                route->post = method;
+        }
+    }
+    for (size_t i = 0; i < SYSTEM_ROUTES; i++) {
+        struct span path = span_of(system_routes[i].path);
+        struct rest_route *route = slot_of(routes, path);
+        route->path = path;
+        route->system = system_routes[i].system;
+    }
+}
+
+void rest_routes_fini(struct rest_routes *routes)
+{
+    free(routes->slots);
+    routes->slots = NULL;
+}
+
+const struct rest_route *rest_routes_find(const struct rest_routes *routes, struct span path)
+{
+    const struct rest_route *route = slot_of(routes, path);
+    return route->path.at != NULL ? route : NULL;
+}
+
+const char *rest_route_allow(const struct rest_route *route)
+{
+    bool get = route->get != NULL || route->system != REST_NO_SYSTEM;
+    if (get && route->post != NULL)
+        return "GET, HEAD, POST, OPTIONS";
+    return get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+}

@@ -99,11 +99,11 @@ static void set_alarm(struct worker *worker)
         (void)uv_timer_stop(&worker->alarm);
         return;
     }
-    /* libuv counts from the loop's own time, which may lie a little behind. */
+    /* Both clocks are CLOCK_MONOTONIC; the loop's own lies a little behind. A wait of 0 rings in the
+     * next turn. */
     uint64_t now_ms = tick_now_ms();
-    uint64_t lag_ms = now_ms - uv_now(&worker->loop);
-    uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-    (void)uv_timer_start(&worker->alarm, on_alarm, wait_ms + (lag_ms < 1000 ? lag_ms : 0), 0);
+    uint64_t wait_ms = due_ms > now_ms ? due_ms - uv_now(&worker->loop) : 0;
+    (void)uv_timer_start(&worker->alarm, on_alarm, wait_ms, 0);
 }
 
 static void on_earlier(struct timers *timers, void *context)

@@ -57,6 +57,8 @@ static void sift_down(struct timers *timers, size_t index)
 void timers_set(struct timers *timers, struct timer *timer, tick_ms due_ms)
 {
     tick_ms earliest = timers_next_due(timers);
+    if (due_ms < timers->not_before_ms)
+        due_ms = timers->not_before_ms;
     timer->due_ms = due_ms;
     if (timer->place == 0) {
         if (timers->count == timers->capacity) {
@@ -94,11 +96,13 @@ tick_ms timers_next_due(const struct timers *timers)
 
 void timers_run(struct timers *timers, tick_ms now_ms)
 {
-    /* A timer set again by its own fire would keep this loop busy: the count when the run starts
-     * bounds it, and what is left fires in the next run. */
-    for (size_t budget = timers->count; budget > 0 && timers_next_due(timers) <= now_ms; budget--) {
+    must(timers->not_before_ms == 0 && now_ms < TICK_NEVER);
+    /* A timer that sets itself again would keep this loop busy for ever. */
+    timers->not_before_ms = now_ms + 1;
+    while (timers_next_due(timers) <= now_ms) {
         struct timer *timer = timers->heap[0];
         timers_cancel(timers, timer);
         timer->fire(timer, now_ms);
     }
+    timers->not_before_ms = 0;
 }

@@ -21,6 +21,7 @@ struct timers {
     struct timer **heap; /* owned; the timers are not */
     size_t count;
     size_t capacity;
+    tick_ms not_before_ms; /* during a run: the tick after it; else 0 */
     /* Called when the earliest due time moved earlier, so that the loop can re-arm. May be NULL. */
     void (*earlier)(struct timers *timers, void *context);
     void *context;
@@ -40,7 +41,8 @@ static inline bool timer_is_set(const struct timer *timer)
 /* When the earliest is due; TICK_NEVER when there is none. */
 tick_ms timers_next_due(const struct timers *timers);
 /* Fires all that are due at `now_ms`, earliest first, each removed before its call. Timers set
- * during the run for a time <= now_ms fire in the next run, so the call always ends. */
+ * during the run are due at now_ms + 1 at the earliest, so the call always ends. Not to be called
+ * from a `fire`. */
 void timers_run(struct timers *timers, tick_ms now_ms);
 
 #endif

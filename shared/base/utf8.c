@@ -36,7 +36,7 @@ static size_t sequence_length(const unsigned char *at, size_t left)
     return len;
 }
 
-bool utf8_valid(struct span text)
+size_t utf8_valid_bytes(struct span text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
     size_t i = 0;
@@ -52,10 +52,15 @@ bool utf8_valid(struct span text)
             break;
         size_t len = sequence_length(at + i, text.len - i);
         if (len == 0)
-            return false;
+            break;
         i += len;
     }
-    return true;
+    return i;
+}
+
+bool utf8_valid(struct span text)
+{
+    return utf8_valid_bytes(text) == text.len;
 }
 
 size_t utf8_length(struct span text)

@@ -26,7 +26,9 @@ struct json_error {
     size_t offset;       /* bytes from the start; JSON_SYNTAX only */
     struct span path;    /* "issues[2].line"; empty for the message itself; in the arena */
     struct span rule;    /* short and stable: "unknown_field", "duplicate_field", "type", "depth",
-                            "utf8", "range", "enum", "base64", "oneof", "null" */
+                            "utf8" (NUL too), "range", "enum", "base64", "oneof",
+                            "null"; "syntax" and "utf8" with JSON_SYNTAX; "size" with
+                            JSON_MEMORY */
     struct span message; /* a sentence for the caller; in the arena or static */
 };
 
@@ -35,6 +37,12 @@ struct json_error {
 MUST_USE enum json_result json_read(struct span text, const struct contract_message *type,
                                     struct arena *arena, ProtobufCMessage **message,
                                     struct json_error *error);
+
+/* The same for what a model says: unknown members are passed over, and so are those that the model
+ * is not asked for (any source but CONTRACT_FROM_MODEL). */
+MUST_USE enum json_result json_read_lenient(struct span text, const struct contract_message *type,
+                                            struct arena *arena, ProtobufCMessage **message,
+                                            struct json_error *error);
 
 /* Appends the message. Strings in it must be UTF-8 (json_read, wire_read and the flow see to it).
  */

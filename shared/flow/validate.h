@@ -17,8 +17,8 @@ MUST_USE bool validate_prepare(const struct contract *contract, const char **bad
 void validate_shutdown(void);
 
 /* Fills in defaults: empty string fields with default_value take it; those with default_subject
- * take `subject` (may be empty). Values point to static text or to `subject`, which must outlive
- * the message. */
+ * take `subject` (may be empty; else a NUL follows its last byte). Nested messages too. Values
+ * point to static text or to `subject`, which must outlive the message. */
 void validate_defaults(const struct contract_message *type, ProtobufCMessage *message,
                        struct span subject);
 

@@ -23,18 +23,21 @@ static void put_reason(struct buf *out, bool *first, const char *class, const ch
     buf_put_text(out, "\"}");
 }
 
-void readiness_write(const struct readiness *readiness, struct buf *out)
+bool readiness_write(const struct readiness *readiness, struct buf *out)
 {
     bool first = true;
-    buf_put_text(out,
-                 readiness_ok(readiness) ? "{\"status\":\"ok\"" : "{\"status\":\"unavailable\"");
-    if (!atomic_load(&readiness->started))
+    bool started = atomic_load(&readiness->started);
+    bool draining = atomic_load(&readiness->draining);
+    bool ok = started && !draining;
+    buf_put_text(out, ok ? "{\"status\":\"ok\"" : "{\"status\":\"unavailable\"");
+    if (!started)
         put_reason(out, &first, "warn", "starting");
-    if (atomic_load(&readiness->draining))
+    if (draining)
         put_reason(out, &first, "warn", "draining");
     if (atomic_load(&readiness->offline_model))
         put_reason(out, &first, "info", "offline_model");
     if (!first)
         buf_put_char(out, ']');
     buf_put_char(out, '}');
+    return ok;
 }

@@ -18,7 +18,7 @@ struct readiness {
 void readiness_init(struct readiness *readiness);
 bool readiness_ok(const struct readiness *readiness);
 /* Appends {"status":"ok"} or {"status":"unavailable","reasons":[{"class":"warn","reason":"..."}]};
- * info reasons are listed in both. */
-void readiness_write(const struct readiness *readiness, struct buf *out);
+ * info reasons are listed in both. Returns which of the two it was. */
+bool readiness_write(const struct readiness *readiness, struct buf *out);
 
 #endif

@@ -11,7 +11,7 @@ static void assert_body(const struct readiness *readiness, const char *expected)
 {
     struct buf out;
     buf_init(&out, NULL, 4096);
-    readiness_write(readiness, &out);
+    assert_int_equal(readiness_write(readiness, &out), readiness_ok(readiness));
     buf_put_char(&out, '\0');
     assert_string_equal(out.at, expected);
     buf_fini(&out);

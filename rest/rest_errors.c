@@ -1,0 +1,103 @@
+/* Errors that h2o finds before our handler runs (413, 417, bad framing of bodies): its text bodies
+ * are replaced by problem details, and each gets its access line. */
+#include "rest/rest_headers.h"
+#include "rest/rest_internal.h"
+#include "rest/rest_problem.h"
+#include "shared/base/tick.h"
+
+enum { PROBLEM_BYTES = 4096 };
+
+struct problem_ostream {
+    h2o_ostream_t super;
+    h2o_iovec_t body;
+    bool sent;
+};
+
+static void send_body(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs, size_t n,
+                      h2o_send_state_t state)
+{
+    struct problem_ostream *self = (struct problem_ostream *)super;
+    (void)bufs;
+    (void)n;
+    h2o_ostream_send_next(&self->super, req, &self->body, self->sent ? 0 : 1, state);
+    self->sent = true;
+}
+
+static enum verdict_code code_of(int status)
+{
+    switch (status) {
+    case 413:
+        return VERDICT_TOO_LARGE;
+    case 417:
+        return VERDICT_BAD_EXPECTATION;
+    case 431:
+        return VERDICT_HEADERS_TOO_LARGE;
+    case 404:
+        return VERDICT_NO_ROUTE;
+    default:
+        return status < 500 ? VERDICT_MALFORMED : VERDICT_INTERNAL;
+    }
+}
+
+static enum port_state send_nothing(struct request *request, const struct message_view *message)
+{
+    (void)request;
+    (void)message;
+    return PORT_READY;
+}
+
+static void finish_nothing(struct request *request, const struct verdict *verdict)
+{
+    (void)request;
+    (void)verdict;
+}
+
+/* Through the core, so that such a request is logged like any other. */
+static const struct port silent_port = {
+    .protocol = "rest", .send = send_nothing, .finish = finish_nothing};
+
+static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *connection)
+{
+    struct verdict verdict = verdict_of(code_of(req->res.status));
+    struct request request;
+    struct buf body;
+    request_init(&request, connection->worker->core_worker, &silent_port);
+    request.given = (struct request_given){
+        .verb = span_make(req->input.method.base, req->input.method.len),
+        .path = span_make(req->path_normalized.base, req->path_normalized.len),
+        .client_request_id = rest_header_find(req, "x-request-id"),
+        .peer = connection->peer,
+        .received_ns = tick_now_ns()};
+    request_refuse(&request, &verdict);
+    buf_init(&body, NULL, PROBLEM_BYTES);
+    rest_problem_write(&body, &verdict, request.given.path, request.id);
+    rest_headers_add(req, request.id);
+    h2o_iovec_t copy = h2o_strdup(&req->pool, body.at, body.len);
+    buf_fini(&body);
+    request_fini(&request);
+    return copy;
+}
+
+static void setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
+{
+    (void)self;
+    ssize_t at = h2o_find_header(&req->res.headers, H2O_TOKEN_CONTENT_TYPE, -1);
+    if (req->res.status >= 400 && at >= 0 &&
+        h2o_memis(req->res.headers.entries[at].value.base, req->res.headers.entries[at].value.len,
+                  H2O_STRLIT("text/plain; charset=utf-8"))) {
+        struct problem_ostream *ostream =
+            (struct problem_ostream *)h2o_add_ostream(req, sizeof *ostream, slot);
+        req->res.headers.entries[at].value = h2o_iovec_init(H2O_STRLIT("application/problem+json"));
+        ostream->super.do_send = send_body;
+        ostream->body = make_body(req, rest_connection_of(req));
+        ostream->sent = false;
+        req->res.content_length = ostream->body.len;
+        slot = &ostream->super.next;
+    }
+    h2o_setup_next_ostream(req, slot);
+}
+
+void rest_errors_install(h2o_pathconf_t *path)
+{
+    h2o_create_filter(path, sizeof(h2o_filter_t))->on_setup_ostream = setup;
+}

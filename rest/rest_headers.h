@@ -1,0 +1,25 @@
+/* What goes on every response (H1, H3), and whether the client takes gzip (H7). Worker's thread. */
+#ifndef WEIR_REST_REST_HEADERS_H
+#define WEIR_REST_REST_HEADERS_H
+
+#include "shared/base/span.h"
+
+#include <stdbool.h>
+
+#include <uv.h>
+
+#include <h2o.h>
+
+/* Adds the security headers and X-Request-ID; `id` is copied. */
+void rest_headers_add(h2o_req_t *req, const char *id);
+/* Adds one header; name and value are not copied. */
+void rest_header_add(h2o_req_t *req, const char *name, struct span value);
+/* The first value of a request header (lower-case name); empty when there is none. */
+struct span rest_header_find(const h2o_req_t *req, const char *name);
+
+/* Does an Accept-Encoding value allow gzip (RFC 9110 section 12.5.3)? Pure. */
+bool rest_accepts_gzip(struct span accept_encoding);
+/* Is a Content-Type value JSON, parameters aside? Pure. */
+bool rest_is_json(struct span content_type);
+
+#endif

@@ -1,0 +1,99 @@
+/* What the files of this folder share: the listener, its workers, connections and calls. */
+#ifndef WEIR_REST_REST_INTERNAL_H
+#define WEIR_REST_REST_INTERNAL_H
+
+#include "rest/rest.h"
+#include "rest/rest_routes.h"
+#include "shared/base/buf.h"
+#include "shared/request.h"
+
+#include <uv.h>
+
+#include <h2o.h>
+#include <zlib.h>
+
+struct rest {
+    struct rest_settings settings;
+    const struct core *core;
+    h2o_globalconf_t conf;
+    struct rest_routes routes;
+};
+
+/* Owner thread only. */
+struct rest_worker {
+    struct rest *rest;
+    struct core_worker *core_worker;
+    uv_loop_t *loop;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept_context;
+    struct rest_connection *connections;
+    size_t n_connections;
+    z_stream deflater; /* used again for each answer; zero until the first */
+    bool deflater_is_ready;
+    bool draining;
+};
+
+struct rest_connection {
+    struct rest_worker *worker;
+    h2o_socket_t *socket;
+    struct peer peer;
+    struct rest_call *call; /* the request being answered; NULL between requests */
+    struct rest_connection *next, *previous;
+};
+
+/* Watches a connection for the client's leaving while h2o does not read (facts of HTTP/1.1: nobody
+ * else would notice). Lives on its own until libuv has closed it. */
+struct rest_leave_watch {
+    uv_poll_t poll;
+    int fd;
+    struct rest_call *call; /* NULL: the call is over */
+};
+
+/* A streamed answer on its way out. */
+struct rest_stream {
+    struct buf pending; /* heap: what waits */
+    struct buf flying;  /* heap: what h2o is sending */
+    struct timer silence;
+    bool open;      /* headers have gone out */
+    bool in_flight; /* h2o has not yet asked for more */
+    bool ended;
+    bool full;
+};
+
+/* One request; in h2o's request pool, disposed of with it. */
+struct rest_call {
+    h2o_generator_t generator; /* first: h2o hands it back */
+    struct request request;
+    struct rest_connection *connection;
+    h2o_req_t *req; /* NULL: h2o has given the request up */
+    struct rest_leave_watch *watch;
+    struct rest_stream stream;
+    const ProtobufCMessage *answer; /* unary, from send to finish */
+    struct span answer_json;        /* made already; else empty */
+    bool streams;
+    bool answered;
+};
+
+/* rest_call.c */
+int rest_call_begin(h2o_handler_t *self, h2o_req_t *req);
+/* Sends a whole response and ends the request. `body` must live in the request pool; type NULL: no
+ * body. Nothing of the request may be touched afterwards. */
+void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const char *type,
+                  struct span body);
+/* The connection behind a request. */
+struct rest_connection *rest_connection_of(h2o_req_t *req);
+
+/* rest_stream.c */
+enum port_state rest_stream_piece(struct rest_call *call, struct span text);
+void rest_stream_whole(struct rest_call *call, struct span text);
+/* Ends the stream; with an error event unless the verdict is OK or CANCELLED. */
+void rest_stream_end(struct rest_call *call, const struct verdict *verdict);
+void rest_stream_fini(struct rest_call *call);
+
+/* rest_system.c */
+void rest_system_answer(struct rest_worker *worker, h2o_req_t *req, enum rest_system what);
+
+/* rest_errors.c: h2o's own error bodies become ours. */
+void rest_errors_install(h2o_pathconf_t *path);
+
+#endif
