@@ -29,7 +29,9 @@ struct message_view {
 
 enum port_state {
     PORT_READY, /* send more */
-    PORT_FULL   /* the client reads slowly: no more until request_writable */
+    /* The client reads slowly: no more pieces until request_writable. The last ones of a stream
+     * (MESSAGE_WHOLE) and finish may come all the same. */
+    PORT_FULL
 };
 
 struct port {

@@ -76,9 +76,10 @@ void request_begin(struct request *request);
  * its access line and calls finish. In place of request_begin. */
 void request_refuse(struct request *request, const struct verdict *verdict);
 /* The client left: stops all work and calls finish with VERDICT_CANCELLED before this returns; from
- * inside send() or request_begin, as soon as that returns. Not to be called after finish. */
+ * inside send() or request_begin, as soon as that returns. Not to be called before begin or after
+ * finish. */
 void request_abandon(struct request *request);
-/* The transport has room again after PORT_FULL. */
+/* The transport has room again after PORT_FULL. Not to be called from inside send(). */
 void request_writable(struct request *request);
 
 #endif

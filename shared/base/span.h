@@ -49,7 +49,7 @@ static inline bool span_is_nocase(struct span a, const char *text)
 static inline bool span_starts_with(struct span a, const char *text)
 {
     size_t n = strlen(text);
-    return a.len >= n && memcmp(a.at, text, n) == 0;
+    return a.len >= n && (n == 0 || memcmp(a.at, text, n) == 0);
 }
 
 /* The part of `a` from byte `from` (at most a.len) to its end. */

@@ -14,8 +14,12 @@ static bool parse_prompts(struct core *core, char error[256])
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *method = &contract->methods[i];
         struct prompt_error wrong = {0};
-        if (method->prompt == NULL)
+        if (method->prompt == NULL) {
+            must(method->kind == CONTRACT_HEALTH); /* the compiler of the contract sees to it */
             continue;
+        }
+        must(!method->streams || (method->text_field != SIZE_MAX && method->stream_result != NULL));
+        must(method->kind != CONTRACT_STRUCTURED || method->response->answer_schema != NULL);
         const struct contract_prompt *source = contract_prompt_find(contract, method->prompt);
         if (source == NULL) {
             (void)snprintf(error, 256, "prompt %s: there is no such file", method->prompt);

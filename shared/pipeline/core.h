@@ -30,7 +30,7 @@ struct core_worker {
     struct timers *timers;
     struct executor *executor;
     unsigned index;
-    uint64_t live; /* requests between begin and finish */
+    uint64_t live; /* requests between begin and finish; what was refused is not counted */
 };
 
 /* Parses the prompts of the contract and prepares its rules; the settings of `core` (time-out, body

@@ -35,11 +35,16 @@ void request_fini(struct request *request)
     buf_fini(&request->whole);
 }
 
+/* A model that was asked and did not answer in the server's time is to blame for it; in the
+ * client's own, shorter time it is not. */
 static void deadline_passed(struct timer *timer, tick_ms now_ms)
 {
     (void)now_ms;
     struct request *request = container_of(timer, struct request, deadline);
-    struct verdict verdict = verdict_of(VERDICT_TIMED_OUT);
+    bool own = request->given.timeout_ms > 0 &&
+               request->given.timeout_ms < request->worker->core->request_timeout_ms;
+    struct verdict verdict =
+        verdict_of(request->call != NULL && !own ? VERDICT_UPSTREAM_TIMED_OUT : VERDICT_TIMED_OUT);
     pipeline_end(request, &verdict);
 }
 
@@ -149,7 +154,7 @@ void request_refuse(struct request *request, const struct verdict *verdict)
 
 void request_abandon(struct request *request)
 {
-    must(!request->finished);
+    must(!request->finished && (request->walking || request->step > 0));
     if (request->walking) {
         request->abandoned = true;
         return;
@@ -160,6 +165,7 @@ void request_abandon(struct request *request)
 
 void request_writable(struct request *request)
 {
+    must(!request->walking);
     if (!request->finished)
         flow_writable(request);
 }

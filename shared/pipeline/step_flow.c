@@ -57,7 +57,7 @@ static void log_failure(const struct request *request, const struct llm_result *
     log_end(&line);
 }
 
-/* Paths and rules only: the model's text is somebody's message and stays out of the log. */
+/* Rules only: a path may hold a name that the model made up, and its text is somebody's message. */
 static void log_violations(const struct request *request, const struct violation *violations,
                            size_t n)
 {
@@ -66,10 +66,8 @@ static void log_violations(const struct request *request, const struct violation
     log_text(&line, "request_id", request->id);
     log_text(&line, "flow", request->given.method->flow);
     log_u64(&line, "violations", n);
-    if (n > 0) {
-        log_span(&line, "path", violations[0].path);
+    if (n > 0)
         log_span(&line, "rule", violations[0].rule);
-    }
     log_end(&line);
 }
 
@@ -89,8 +87,7 @@ static void on_piece(void *context, struct span text)
                                 .type = method->response,
                                 .message = answer_piece(method, copy, &request->piece_arena),
                                 .text = text};
-    if (!pipeline_send(request, &view))
-        return; /* ended, and perhaps gone */
+    (void)!pipeline_send(request, &view); /* ended, and perhaps gone: nothing is left to do */
 }
 
 static void on_done(void *context, const struct llm_result *result)

@@ -449,7 +449,7 @@ static void the_deadline_ends_the_request_and_its_call(void **state)
     timers_run(&timers, 5999);
     assert_int_equal(finishes, 0);
     timers_run(&timers, 6000);
-    assert_ended(VERDICT_TIMED_OUT);
+    assert_ended(VERDICT_UPSTREAM_TIMED_OUT);
     assert_int_equal(cancels, 1);
 }
 
