@@ -58,7 +58,10 @@ struct config {
 #undef SETTING
     enum config_source source[CONFIG_COUNT_OF_SETTINGS];
     char *owned[CONFIG_COUNT_OF_SETTINGS]; /* the texts that were read; secrets are wiped */
-    bool secrets_readable; /* a file with secrets is open to others; allowed with --debug only */
+    char named_env_file[80];               /* ".<ENV>.env", "" without ENV */
+    /* What names a file with secrets that others can read (".env", "OPENAI_API_KEY_FILE"); "": none
+     * does. Allowed with --debug only. */
+    char exposed[80];
 };
 
 /* A row of the table; static. */
@@ -83,6 +86,9 @@ enum config_outcome {
 
 enum { CONFIG_ERROR_BYTES = 512 };
 
+/* Where the setting's value comes from: "flag", "environment", a file's name or "default". */
+const char *config_source_name(const struct config *config, size_t index);
+
 /* Reads all sources, checks every value and the rules of production (S5), and fills in what depends
  * on the mode. Text for --help and the like goes to `out`. */
 MUST_USE enum config_outcome config_load(struct config *config, int argc, char **argv,
@@ -99,6 +105,10 @@ MUST_USE bool config_parse(struct config *config, size_t index, const char *text
                            char error[CONFIG_ERROR_BYTES]);
 /* The row with the name; CONFIG_COUNT_OF_SETTINGS when there is none. */
 size_t config_find(struct span name);
+/* Gives the settings that nobody set what the mode asks for. The texts are static. */
+void config_complete(struct config *config, char *const *environment);
+/* The rules over complete settings (S3, S5). False: `error` names the setting. */
+MUST_USE bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES]);
 
 /* One assignment of a .env file; the value is NUL-terminated and lives in the caller's buffer. */
 typedef bool (*config_assign)(void *context, struct span name, const char *value, unsigned line,
@@ -110,8 +120,9 @@ MUST_USE bool config_parse_env_file(char *text, size_t len, const char *file_nam
                                     config_assign assign, void *context,
                                     char error[CONFIG_ERROR_BYTES]);
 
-/* The text of a small file, NUL-terminated, to be freed; NULL: `error` says why. *open_to_others
- * tells whether group or others may read it. *missing: it does not exist (then no error). */
+/* The text of a plain file of 64 KiB at most, NUL-terminated and without other NULs, to be wiped
+ * and freed; NULL: `error` says why. *open_to_others tells whether group or others may read it.
+ * *missing: there is no such file. */
 MUST_USE char *config_read_file(const char *path, size_t *len, bool *open_to_others, bool *missing,
                                 char error[CONFIG_ERROR_BYTES]);
 

@@ -4,7 +4,22 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-static const char *const source_names[] = {".", ".env", "named .env file", "environment", "flag"};
+const char *config_source_name(const struct config *config, size_t index)
+{
+    switch (config->source[index]) {
+    case CONFIG_FROM_ENV_FILE:
+        return ".env";
+    case CONFIG_FROM_NAMED_ENV_FILE:
+        return config->named_env_file;
+    case CONFIG_FROM_ENVIRONMENT:
+        return "environment";
+    case CONFIG_FROM_FLAG:
+        return "flag";
+    case CONFIG_FROM_DEFAULT:
+        break;
+    }
+    return "default";
+}
 
 static void flag_name(const char *name, char flag[64])
 {
@@ -87,9 +102,7 @@ void config_print_effective(const struct config *config, FILE *out)
         const struct config_row *row = &config_rows[i];
         (void)fprintf(out, "%s=", row->name);
         print_value(config, row, out);
-        (void)fprintf(out, "  # %s\n",
-                      config->source[i] == CONFIG_FROM_DEFAULT ? "default"
-                                                               : source_names[config->source[i]]);
+        (void)fprintf(out, "  # %s\n", config_source_name(config, i));
     }
 }
 

@@ -28,7 +28,8 @@ struct front_door_settings {
     uint64_t peek_ms; /* time for the first bytes on a shared port */
 };
 
-/* Binds and listens; accepts nothing yet. `loop` must outlive it. NULL: `error` says why. */
+/* Binds and listens; accepts nothing yet. `loop` must outlive it, `settings` need not. NULL:
+ * `error` is a line for the operator that names the setting. */
 MUST_USE struct front_door *
 front_door_open(uv_loop_t *loop, const struct front_door_settings *settings, char error[256]);
 /* The port that was bound; grpc_port equals it on a shared port, and is 0 without gRPC. */
@@ -39,7 +40,8 @@ void front_door_serve(struct front_door *door, struct worker *const *workers, si
                       struct rpc_listener *rpc);
 /* A REST connection is gone. Any thread. */
 void front_door_closed(struct front_door *door, const struct peer *peer);
-/* Stops accepting: the listening sockets and connections still undecided are closed. */
+/* Stops accepting: who waits in the backlog is let in, then the listening sockets are closed, and
+ * the connections still undecided. */
 void front_door_shut(struct front_door *door);
 /* Connections that were handed over and are not yet gone. */
 size_t front_door_connections(const struct front_door *door);

@@ -141,8 +141,8 @@ static void log_warnings(const struct life *life)
         log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
     if (life->llm.provider == LLM_OFFLINE)
         log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
-    if (config->secrets_readable)
-        log_event(LOG_WARNING, "lifecycle", "secrets_readable_by_others", NULL, NULL);
+    if (config->exposed[0] != '\0')
+        log_event(LOG_WARNING, "lifecycle", "secret_readable_by_others", "file", config->exposed);
 }
 
 /* --- the drain --- */
@@ -241,6 +241,16 @@ static void watch_signals(struct life *life)
     must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
 }
 
+/* main blocked them; those that came meanwhile are delivered now. */
+static void take_signals(void)
+{
+    sigset_t ours;
+    (void)sigemptyset(&ours);
+    (void)sigaddset(&ours, SIGTERM);
+    (void)sigaddset(&ours, SIGINT);
+    must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
+}
+
 static bool open_door(struct life *life)
 {
     const struct config *config = life->config;
@@ -289,6 +299,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
     log_warnings(&life);
     log_ready(&life);
+    take_signals();
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
     life.rest = rest_free(life.rest);

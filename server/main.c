@@ -3,6 +3,7 @@
 #include "server/lifecycle.h"
 #include "shared/base/log.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -28,10 +29,20 @@ static void keep_memory_private(void)
     (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* A missing standard descriptor would be given to the first connection, and log lines with it. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDWR);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     char error[CONFIG_ERROR_BYTES] = "";
+    sigset_t signals;
+    fill_standard_descriptors();
     enum config_outcome outcome = config_load(&config, argc, argv, environ, stdout, error);
     if (outcome != CONFIG_RUN) {
         if (outcome == CONFIG_REFUSE)
@@ -42,6 +53,10 @@ int main(int argc, char **argv)
     if (!config.debug)
         keep_memory_private();
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Signals are the main thread's: all others inherit this mask, and lifecycle_run takes it off.
+     */
+    (void)sigfillset(&signals);
+    (void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
     json_object_seed(0); /* against keys chosen to collide; once, before there are threads */
     const struct log_settings log = {
         .level = level_of(config.log_level),

@@ -3,7 +3,6 @@
 #include "shared/base/tick.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,33 +82,32 @@ static void on_wake(uv_async_t *wake)
 
 /* --- timers --- */
 
-static void set_alarm(struct worker *worker);
+static void set_alarm(struct worker *worker, uint64_t least_ms);
 
 static void on_alarm(uv_timer_t *alarm)
 {
     struct worker *worker = alarm->data;
     timers_run(&worker->timers, tick_now_ms());
-    set_alarm(worker);
+    /* A wait of 0 would ring in this same turn: under load, connections would never get theirs. */
+    set_alarm(worker, 1);
 }
 
-static void set_alarm(struct worker *worker)
+static void set_alarm(struct worker *worker, uint64_t least_ms)
 {
     tick_ms due_ms = timers_next_due(&worker->timers);
     if (due_ms == TICK_NEVER) {
         (void)uv_timer_stop(&worker->alarm);
         return;
     }
-    /* Both clocks are CLOCK_MONOTONIC; the loop's own lies a little behind. A wait of 0 rings in the
-     * next turn. */
-    uint64_t now_ms = tick_now_ms();
-    uint64_t wait_ms = due_ms > now_ms ? due_ms - uv_now(&worker->loop) : 0;
-    (void)uv_timer_start(&worker->alarm, on_alarm, wait_ms, 0);
+    /* Both clocks are CLOCK_MONOTONIC; the loop's own lies a little behind. */
+    uint64_t wait_ms = due_ms > tick_now_ms() ? due_ms - uv_now(&worker->loop) : 0;
+    (void)uv_timer_start(&worker->alarm, on_alarm, wait_ms > least_ms ? wait_ms : least_ms, 0);
 }
 
 static void on_earlier(struct timers *timers, void *context)
 {
     (void)timers;
-    set_alarm(context);
+    set_alarm(context, 0);
 }
 
 /* --- the thread --- */
@@ -141,7 +139,6 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
                             const struct llm_settings *llm)
 {
     struct worker *worker = calloc(1, sizeof *worker);
-    sigset_t all, before;
     must(worker != NULL);
     worker->executor.post = post;
     must(uv_loop_init(&worker->loop) == 0);
@@ -155,11 +152,7 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
         .core = core, .timers = &worker->timers, .executor = &worker->executor, .index = index};
     worker->core_worker.llm = llm_client_new(&worker->loop, &worker->timers, llm);
     worker->rest_worker = rest_worker_new(rest, &worker->loop, &worker->core_worker);
-    /* Signals are the main thread's. */
-    (void)sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     must(pthread_create(&worker->thread, NULL, run, worker) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     return worker;
 }
 

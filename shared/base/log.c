@@ -1,6 +1,5 @@
 /* The log thread, the rings that it empties, and what is counted on the way. */
-#include "shared/base/log.h"
-
+#include "shared/base/log_line.h"
 #include "shared/base/log_ring.h"
 #include "shared/base/tick.h"
 
@@ -16,20 +15,23 @@
 enum { MOST_RINGS = 512, BATCH_PAUSE_MS = 5, IDLE_WAIT_MS = 1000 };
 
 /* Fixed by log_start. */
-enum log_format log_line_format = LOG_JSON;
-bool log_line_colour;
 static enum log_level least_level = LOG_INFO;
 static int output_fd = STDERR_FILENO;
 static int wake_fd = -1;
 static pthread_t thread;
+
+/* The log thread's. */
+static uint64_t reported; /* of `dropped` */
 
 /* Shared. */
 static atomic_bool running;
 static atomic_bool stopping;
 static atomic_bool asleep; /* the log thread waits for a wake-up */
 static atomic_uint_fast64_t dropped;
-static _Atomic(struct log_ring *) rings; /* only ever grows: a thread's ring outlives it */
+static _Atomic(struct log_ring *) rings; /* only ever grows: a ring outlives its thread */
 static atomic_uint n_rings;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t ring_key; /* gives the ring back when its thread ends */
 static _Thread_local struct log_ring *own_ring;
 
 uint64_t log_dropped(void)
@@ -50,8 +52,7 @@ static void write_all(struct span text)
             continue;
         if (written < 0 && errno == EAGAIN) {
             struct pollfd ready = {.fd = output_fd, .events = POLLOUT};
-            (void)poll(&ready, 1, 100);
-            if (atomic_load(&stopping))
+            if (poll(&ready, 1, 100) == 0 && atomic_load(&stopping))
                 return;
             continue;
         }
@@ -61,18 +62,58 @@ static void write_all(struct span text)
     }
 }
 
-/* This thread's ring, made at its first line; NULL when there are too many threads. */
+/* The thread ends: its ring is another's, once that takes it. */
+static void give_back(void *ring)
+{
+    own_ring = NULL;
+    atomic_store(&((struct log_ring *)ring)->taken, false);
+}
+
+static void make_key(void)
+{
+    must(pthread_key_create(&ring_key, give_back) == 0);
+}
+
+/* One that a thread gave back. */
+static struct log_ring *take_used_ring(bool only_empty)
+{
+    for (struct log_ring *ring = atomic_load(&rings); ring != NULL; ring = ring->next) {
+        bool taken = false;
+        if (only_empty && atomic_load(&ring->head) != atomic_load(&ring->tail))
+            continue;
+        if (atomic_compare_exchange_strong(&ring->taken, &taken, true))
+            return ring;
+    }
+    return NULL;
+}
+
+/* One that nothing is in, a new one, or one that another thread's lines are still in; NULL when too
+ * many threads have one. */
+static struct log_ring *take_ring(void)
+{
+    struct log_ring *ring = take_used_ring(true);
+    if (ring != NULL)
+        return ring;
+    if (atomic_load(&n_rings) >= MOST_RINGS || atomic_fetch_add(&n_rings, 1) >= MOST_RINGS)
+        return take_used_ring(false);
+    ring = calloc(1, sizeof *ring);
+    must(ring != NULL);
+    atomic_init(&ring->taken, true);
+    ring->next = atomic_load(&rings);
+    while (!atomic_compare_exchange_weak(&rings, &ring->next, ring))
+        ;
+    return ring;
+}
+
 static struct log_ring *ring_of_thread(void)
 {
     if (own_ring != NULL)
         return own_ring;
-    if (atomic_fetch_add(&n_rings, 1) >= MOST_RINGS)
+    must(pthread_once(&key_once, make_key) == 0);
+    struct log_ring *ring = take_ring();
+    if (ring == NULL)
         return NULL;
-    struct log_ring *ring = calloc(1, sizeof *ring);
-    must(ring != NULL);
-    ring->next = atomic_load(&rings);
-    while (!atomic_compare_exchange_weak(&rings, &ring->next, ring))
-        ;
+    must(pthread_setspecific(ring_key, ring) == 0);
     own_ring = ring;
     return ring;
 }
@@ -84,14 +125,19 @@ static void wake(void)
         (void)!write(wake_fd, &one, sizeof one);
 }
 
+static struct span finished(struct log_line *line)
+{
+    if (log_line_format == LOG_JSON)
+        line->text[line->len++] = '}';
+    line->text[line->len++] = '\n';
+    return span_make(line->text, line->len);
+}
+
 void log_end(struct log_line *line)
 {
     if (!line->on)
         return;
-    if (log_line_format == LOG_JSON)
-        line->text[line->len++] = '}';
-    line->text[line->len++] = '\n';
-    struct span text = span_make(line->text, line->len);
+    struct span text = finished(line);
     if (!atomic_load(&running)) {
         (void)!write(STDERR_FILENO, text.at, text.len);
         return;
@@ -132,16 +178,19 @@ static bool drain(void)
     return any;
 }
 
-static void report_dropped(uint64_t *reported)
+/* Straight to the output: the log thread waits for nobody. Returns whether there was anything. */
+static bool report_dropped(void)
 {
     uint64_t now = atomic_load(&dropped);
-    if (now == *reported)
-        return;
+    if (now == reported)
+        return false;
     struct log_line line;
     log_begin(&line, LOG_WARNING, "log", "log_dropped");
-    log_u64(&line, "lines", now - *reported);
-    log_end(&line);
-    *reported = now;
+    log_u64(&line, "lines", now - reported);
+    if (line.on)
+        write_all(finished(&line));
+    reported = now;
+    return true;
 }
 
 static void wait_for_lines(void)
@@ -165,12 +214,11 @@ static void wait_for_lines(void)
 static void *run(void *unused)
 {
     struct timespec pause = {.tv_nsec = BATCH_PAUSE_MS * 1000000L};
-    uint64_t reported = 0;
     (void)unused;
     for (;;) {
         bool last = atomic_load(&stopping);
         bool any = drain();
-        report_dropped(&reported);
+        any |= report_dropped();
         if (last && !any)
             return NULL;
         if (last)
@@ -190,7 +238,8 @@ void log_start(const struct log_settings *settings)
     least_level = settings->level;
     output_fd = settings->fd;
     log_line_colour = settings->format == LOG_CONSOLE && isatty(settings->fd) == 1;
-    wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0) /* never closed: a late line may still be about to wake */
+        wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(wake_fd >= 0);
     atomic_store(&stopping, false);
     must(pthread_create(&thread, NULL, run, NULL) == 0);
@@ -214,8 +263,5 @@ void log_stop(unsigned wait_ms)
         until.tv_nsec -= 1000000000L;
     }
     /* A reader that takes nothing must not keep the process: the thread is then left behind. */
-    if (pthread_timedjoin_np(thread, NULL, &until) != 0)
-        return;
-    (void)close(wake_fd);
-    wake_fd = -1;
+    (void)pthread_timedjoin_np(thread, NULL, &until);
 }

@@ -1,5 +1,6 @@
 /* Builds one line: JSON, or text for people. Escapes and cuts every value. */
-#include "shared/base/log.h"
+#include "shared/base/log_line.h"
+
 #include "shared/base/redact.h"
 #include "shared/base/tick.h"
 #include "shared/base/utf8.h"
@@ -9,9 +10,8 @@
 
 enum { MOST_VALUE_BYTES = 512, LINE_END_BYTES = 2 };
 
-/* Settled by log_start, before other threads run. */
-extern enum log_format log_line_format;
-extern bool log_line_colour;
+enum log_format log_line_format = LOG_JSON;
+bool log_line_colour;
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
@@ -58,32 +58,108 @@ static void put_time(struct log_line *line)
     }
 }
 
-/* The value as the inside of a JSON string; bytes that are not UTF-8 become U+FFFD. */
-static void put_escaped(struct log_line *line, struct span value)
+static size_t room(const struct log_line *line)
+{
+    return LOG_LINE_BYTES - LINE_END_BYTES - line->len;
+}
+
+static bool is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Bytes of the character at `i` of well-formed UTF-8. */
+static size_t character_bytes(struct span text, size_t i)
+{
+    unsigned char c = (unsigned char)text.at[i];
+    return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* The code point of a character of `len` bytes. */
+static unsigned code_point(const char *at, size_t len)
+{
+    static const unsigned char lead_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    unsigned code = (unsigned char)at[0] & lead_bits[len];
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | ((unsigned char)at[i] & 0x3f);
+    return code;
+}
+
+/* What could end a line or steer a terminal: the controls of C0 and C1, line and paragraph
+ * separators, and the invisible marks that turn the direction of text. */
+static bool is_steering(unsigned code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+           code == 0xfeff;
+}
+
+/* One character, escaped where it has to be. False: no room for it and a closing quote. */
+static bool put_character(struct log_line *line, const char *at, size_t len)
 {
     static const char hex[] = "0123456789abcdef";
-    bool valid = utf8_valid(value);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.at[i];
-        if (c == '"' || c == '\\') {
-            char escape[2] = {'\\', (char)c};
-            put(line, escape, 2);
-        } else if (c < 0x20 || c == 0x7f) {
-            char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-            put(line, escape, 6);
-        } else if (c >= 0x80 && !valid) {
-            put_text(line, "\\ufffd");
-        } else {
-            put(line, value.at + i, 1);
-        }
+    unsigned code = code_point(at, len);
+    char text[6] = {'\\'};
+    if (is_steering(code)) {
+        text[1] = 'u';
+        for (size_t i = 5; i > 1; i--, code >>= 4)
+            text[i] = hex[code & 15];
+        len = sizeof text;
+    } else if (code == '"' || code == '\\') {
+        text[1] = at[0];
+        len = 2;
+    } else {
+        memcpy(text, at, len);
+    }
+    if (len > room(line) - 1)
+        return false;
+    put(line, text, len);
+    return true;
+}
+
+/* Well-formed `value` as the inside of a JSON string, up to where the line has room for one more
+ * character and the closing quote. False: it was cut. */
+static bool put_well_formed(struct log_line *line, struct span value)
+{
+    for (size_t i = 0; i < value.len;) {
+        size_t run = i;
+        while (run < value.len && is_plain(value.at[run]))
+            run++;
+        size_t len = run - i < room(line) - 1 ? run - i : room(line) - 1;
+        put(line, value.at + i, len);
+        if (len < run - i)
+            return false;
+        i = run;
+        if (i == value.len)
+            break;
+        len = character_bytes(value, i);
+        if (!put_character(line, value.at + i, len))
+            return false;
+        i += len;
+    }
+    return true;
+}
+
+/* The same for any bytes; each that is no part of a UTF-8 character becomes U+FFFD. */
+static void put_escaped(struct log_line *line, struct span value)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    while (value.len > 0) {
+        size_t good = utf8_valid_bytes(value);
+        if (!put_well_formed(line, span_make(value.at, good)))
+            return;
+        if (good == value.len)
+            return;
+        if (!put_character(line, replacement, sizeof replacement - 1))
+            return;
+        value = span_from(value, good + 1);
     }
 }
 
-/* Escaping makes a byte six at most. Room for the whole value keeps escapes and characters whole.
- */
-static bool has_room(const struct log_line *line, size_t name_len, size_t value_len)
+/* The name, a value of `value_bytes` and the six bytes of ,"": and quotes around the value fit. */
+static bool has_room(const struct log_line *line, size_t name_bytes, size_t value_bytes)
 {
-    return line->len + name_len + 6 * value_len + 8 <= LOG_LINE_BYTES - LINE_END_BYTES;
+    return room(line) >= name_bytes + value_bytes + 6;
 }
 
 static void put_name(struct log_line *line, const char *name)
@@ -120,7 +196,7 @@ static bool is_plain_word(struct span value)
 static void put_value(struct log_line *line, const char *name, struct span value)
 {
     value = cut(value);
-    if (!line->on || !has_room(line, strlen(name), value.len))
+    if (!line->on || !has_room(line, strlen(name), 0))
         return;
     bool bare = log_line_format == LOG_CONSOLE && is_plain_word(value);
     put_name(line, name);

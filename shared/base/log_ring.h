@@ -13,6 +13,7 @@ enum { LOG_RING_BYTES = 256 * 1024 }; /* a power of two */
 struct log_ring {
     atomic_size_t head;    /* bytes ever written; the writer's */
     atomic_size_t tail;    /* bytes ever taken; the taker's */
+    atomic_bool taken;     /* some thread is its writer */
     struct log_ring *next; /* the registry's */
     char bytes[LOG_RING_BYTES];
 };

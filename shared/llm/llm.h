@@ -2,7 +2,8 @@
  *
  * Owner thread only. A call is started with llm_start and ends in exactly one `done`, or in
  * llm_cancel, after which no event comes. Events are never delivered inside llm_start, llm_cancel,
- * llm_pause or llm_resume. Inside an event the caller may cancel its own call.
+ * llm_pause or llm_resume, nor between llm_pause and llm_resume, but for `done` when the time is
+ * up. Inside an event the caller may cancel or pause its own call.
  *
  * Time-outs: connect, first token, idle between chunks, total; all end in LLM_TIMED_OUT. Answers
  * are capped (LLM_ANSWER_BYTES). A stream that ends without its end marker is LLM_CUT. */
@@ -30,8 +31,8 @@ struct llm_settings {
     const char *ca_file;  /* NULL: the system's */
     uint64_t total_timeout_ms;
     uint64_t connect_timeout_ms;
-    uint64_t first_token_timeout_ms; /* 0: only the total */
-    uint64_t idle_timeout_ms;        /* 0: only the total */
+    uint64_t first_token_timeout_ms; /* of streams; 0: only the total */
+    uint64_t idle_timeout_ms;        /* of streams, between events; 0: only the total */
     long pool_max;                   /* connections at most, and kept at most */
     long pool_max_keepalive;         /* idle ones kept */
     uint64_t offline_word_delay_ms;  /* between streamed words of the offline model */
@@ -68,7 +69,8 @@ struct llm_result {
 struct llm_call;
 
 struct llm_events {
-    /* A piece of a streamed answer: UTF-8, not empty; lives for the duration of the call. */
+    /* A piece of a streamed answer: UTF-8 without NUL, not empty; lives for the duration of the
+     * call. */
     void (*piece)(void *context, struct span text);
     void (*done)(void *context, const struct llm_result *result);
 };

@@ -1,1 +1,80 @@
-#include "shared/llm/llm.h"
+/* OpenAI's chat completions: writing requests. */
+#include "shared/llm/openai.h"
+
+void openai_init(struct openai *openai, const char *default_model)
+{
+    openai->model = default_model;
+    memo_init(&openai->schemas, openai_write_schema);
+}
+
+void openai_fini(struct openai *openai)
+{
+    memo_fini(&openai->schemas);
+}
+
+static void write_part(struct buf *out, const struct chat_part *part)
+{
+    if (part->kind == CHAT_IMAGE) {
+        buf_put_text(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
+        buf_put_json_string(out, part->text);
+        buf_put_text(out, "}}");
+        return;
+    }
+    buf_put_text(out, "{\"type\":\"text\",\"text\":");
+    buf_put_json_string(out, part->text);
+    buf_put_char(out, '}');
+}
+
+static void write_message(struct buf *out, const struct chat_message *message)
+{
+    static const char *const roles[] = {
+        [CHAT_SYSTEM] = "system", [CHAT_USER] = "user", [CHAT_MODEL] = "assistant"};
+    buf_put_text(out, "{\"role\":\"");
+    buf_put_text(out, roles[message->role]);
+    buf_put_text(out, "\",\"content\":");
+    /* One text goes as a plain string: small servers know no other form. */
+    if (message->n_parts == 1 && message->parts[0].kind == CHAT_TEXT) {
+        buf_put_json_string(out, message->parts[0].text);
+    } else {
+        for (size_t i = 0; i < message->n_parts; i++) {
+            buf_put_char(out, i == 0 ? '[' : ',');
+            write_part(out, &message->parts[i]);
+        }
+        buf_put_text(out, message->n_parts == 0 ? "\"\"" : "]");
+    }
+    buf_put_char(out, '}');
+}
+
+static void write_format(struct openai *openai, const struct conversation *what, struct buf *out)
+{
+    struct span schema = memo_find(&openai->schemas, what->schema);
+    if (schema.len == 0)
+        return;
+    buf_put_text(out, ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
+    buf_put_json_string(out, span_of(what->schema_name != NULL ? what->schema_name : "answer"));
+    buf_put_char(out, ',');
+    buf_put_span(out, schema);
+    buf_put_text(out, "}}");
+}
+
+void openai_write(struct openai *openai, const struct conversation *what, struct buf *out)
+{
+    buf_put_text(out, "{\"model\":");
+    buf_put_json_string(out, what->model.len > 0 ? what->model : span_of(openai->model));
+    buf_put_text(out, ",\"messages\":[");
+    for (size_t i = 0; i < what->n_messages; i++) {
+        if (i > 0)
+            buf_put_char(out, ',');
+        write_message(out, &what->messages[i]);
+    }
+    buf_put_char(out, ']');
+    if (what->temperature >= 0)
+        buf_printf(out, ",\"temperature\":%.6g", what->temperature);
+    if (what->max_output_tokens > 0)
+        buf_printf(out, ",\"max_tokens\":%ld", what->max_output_tokens);
+    if (what->schema != NULL)
+        write_format(openai, what, out);
+    if (what->stream)
+        buf_put_text(out, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    buf_put_char(out, '}');
+}

@@ -1,0 +1,155 @@
+/* What the mode decides, and what has to be safe before anything is served (S1, S3, S5). */
+#include "server/config.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char openai_url[] = "https://api.openai.com/v1";
+
+static bool refuse(char error[CONFIG_ERROR_BYTES], const char *text)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s", text);
+    return false;
+}
+
+static bool is_on(char *const *environment, const char *name)
+{
+    size_t len = strlen(name);
+    for (; *environment != NULL; environment++)
+        if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=' &&
+            (*environment)[len + 1] != '\0')
+            return true;
+    return false;
+}
+
+void config_complete(struct config *config, char *const *environment)
+{
+    if (config->host[0] == '\0')
+        config->host = config->debug ? "127.0.0.1" : "0.0.0.0";
+    if (config->log_format[0] == '\0')
+        config->log_format = config->debug ? "console" : "json";
+    if (config->auth_mode[0] == '\0')
+        config->auth_mode = config->debug ? "none" : "required";
+    if (config->source[CONFIG_SINGLE_PORT] == CONFIG_FROM_DEFAULT)
+        config->single_port =
+            is_on(environment, "K_SERVICE") && config->source[CONFIG_PORT] != CONFIG_FROM_DEFAULT;
+    if (config->workers == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        config->workers = cores > 0 && cores <= 256 ? (uint64_t)cores : 1;
+    }
+    if (strcmp(config->llm_provider, "auto") == 0) {
+        if (config->openai_api_key[0] != '\0' || config->llm_base_url[0] != '\0')
+            config->llm_provider = "openai";
+        else if (config->debug)
+            config->llm_provider = "offline";
+    }
+    if (config->llm_base_url[0] == '\0')
+        config->llm_base_url = openai_url;
+}
+
+/* The host of "host", "host:port" or "[v6]:port"; empty when it is none of these. */
+static struct span host_of(struct span authority)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    const char *at = authority.at;
+    size_t len = 0;
+    if (authority.len > 0 && at[0] == '[') {
+        while (len < authority.len && at[len] != ']')
+            len++;
+        if (len++ == authority.len)
+            return SPAN_EMPTY;
+    } else {
+        while (len < authority.len && at[len] != '\0' && strchr(letters, at[len]) != NULL)
+            len++;
+    }
+    struct span port = span_from(authority, len);
+    if (port.len > 0) {
+        if (port.at[0] != ':' || port.len < 2 || port.len > 6)
+            return SPAN_EMPTY;
+        for (size_t i = 1; i < port.len; i++)
+            if (port.at[i] < '0' || port.at[i] > '9')
+                return SPAN_EMPTY;
+    }
+    return span_make(at, len);
+}
+
+/* By its spelling: a name that would have to be looked up is not. */
+static bool is_loopback(struct span host)
+{
+    char text[16];
+    struct in_addr address;
+    if (span_is_nocase(host, "localhost") || span_is(host, "[::1]"))
+        return true;
+    if (host.len >= sizeof text)
+        return false;
+    memcpy(text, host.at, host.len);
+    text[host.len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+/* scheme://host[:port][/path]: requests are made by putting a path behind it, so no query and no
+ * fragment; and it is printed and logged, so no password. */
+static bool check_url(const char *url, char error[CONFIG_ERROR_BYTES])
+{
+    bool tls = strncasecmp(url, "https://", 8) == 0;
+    if (!tls && strncasecmp(url, "http://", 7) != 0)
+        return refuse(error, "LLM_BASE_URL: a URL that begins with https:// is expected (or "
+                             "http:// on loopback)");
+    const char *authority = url + (tls ? 8 : 7);
+    size_t len = strcspn(authority, "/?#");
+    if (memchr(authority, '@', len) != NULL)
+        return refuse(error, "LLM_BASE_URL: no user name or password is expected in it; the key "
+                             "is OPENAI_API_KEY");
+    struct span host = host_of(span_make(authority, len));
+    if (host.len == 0 || strpbrk(authority, "?# \\") != NULL)
+        return refuse(error, "LLM_BASE_URL: a host, a port perhaps, and a path are expected, such "
+                             "as https://llm.example.com/v1");
+    if (!tls && !is_loopback(host))
+        return refuse(error, "LLM_BASE_URL: off loopback https:// is needed");
+    return true;
+}
+
+static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    if (strcmp(config->llm_provider, "auto") == 0)
+        return refuse(error, "LLM_PROVIDER: no model is configured; set OPENAI_API_KEY or "
+                             "LLM_BASE_URL, or LLM_PROVIDER=offline for the built-in model");
+    if (strcmp(config->llm_provider, "openai") != 0)
+        return true;
+    if (!check_url(config->llm_base_url, error))
+        return false;
+    if (config->openai_api_key[0] == '\0' && strcmp(config->llm_base_url, openai_url) == 0)
+        return refuse(error, "OPENAI_API_KEY: the model's provider needs it; set it or "
+                             "OPENAI_API_KEY_FILE, or LLM_BASE_URL of a server that needs none");
+    if (config->llm_ca_file[0] != '\0' && access(config->llm_ca_file, R_OK) != 0)
+        return refuse(error, "LLM_CA_FILE: a file that can be read is expected");
+    return true;
+}
+
+bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+#ifndef WEIR_DEBUG_SURFACE
+    if (config->debug)
+        return refuse(error, "DEBUG: the debug surface is not part of release builds; build with "
+                             "scripts/build.sh debug");
+#endif
+    if (strcmp(config->auth_mode, "none") != 0)
+        return refuse(error, "AUTH_MODE: no way to authenticate callers is configured, and this "
+                             "version has none; set AUTH_MODE=none to serve everybody who can "
+                             "reach the port");
+    if (!config->no_grpc && !config->single_port && config->port != 0 &&
+        config->port == config->grpc_port)
+        return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "
+                             "both protocols on one");
+    if (!check_model(config, error))
+        return false;
+    if (config->exposed[0] != '\0' && !config->debug) {
+        (void)snprintf(error, CONFIG_ERROR_BYTES,
+                       "%s: it holds a secret and can be read by others; chmod 600 it",
+                       config->exposed);
+        return false;
+    }
+    return true;
+}

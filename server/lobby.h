@@ -1,0 +1,37 @@
+/* Where connections on a shared port wait until their first bytes tell the protocol.
+ *
+ * Bounded in number and in time: whoever says too little for too long is given up. Waiting costs no
+ * CPU, also behind part of a preface. Loop thread only. */
+#ifndef WEIR_SERVER_LOBBY_H
+#define WEIR_SERVER_LOBBY_H
+
+#include "server/peek.h"
+#include "shared/base/must.h"
+#include "shared/base/peer.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+enum { LOBBY_MOST = 1024 };
+
+struct lobby_guest;
+
+struct lobby {
+    uv_loop_t *loop;
+    uint64_t wait_ms; /* for the first bytes */
+    /* A connection leaves, `fd` is the callee's from here on. PEEK_MORE: it was given up. The lobby
+     * no longer knows it. Never called from inside lobby_enter or lobby_clear. */
+    void (*leave)(void *context, int fd, const struct peer *peer, enum peek_result result);
+    void *context;
+    struct lobby_guest *guests; /* the lobby's own from here on */
+    size_t count;
+};
+
+/* What the first bytes say so far; they stay unread. */
+enum peek_result lobby_look(int fd);
+/* Waits for more of them; owns `fd` until leave. False: the lobby is full, nothing was taken. */
+MUST_USE bool lobby_enter(struct lobby *lobby, int fd, const struct peer *peer);
+/* Gives all up; each leaves on its own. */
+void lobby_clear(struct lobby *lobby);
+
+#endif
