@@ -86,13 +86,21 @@ void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const 
     h2o_send(req, &bytes, type != NULL && !head && body.len > 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
 }
 
+void rest_call_headers(struct rest_call *call)
+{
+    const struct request *request = &call->request;
+    rest_headers_add(call->req, request->id);
+    for (size_t i = 0; i < request->n_notes; i++)
+        rest_header_add(call->req, request->notes[i].name, request->notes[i].value);
+}
+
 static void respond_problem(struct rest_call *call, const struct verdict *verdict)
 {
     h2o_req_t *req = call->req;
     struct buf body;
     buf_init(&body, &call->request.arena, PROBLEM_BYTES);
     rest_problem_write(&body, verdict, call->request.given.path, call->request.id);
-    rest_headers_add(req, call->request.id);
+    rest_call_headers(call);
     if (verdict->retry_after_ms > 0) {
         struct buf seconds;
         buf_init(&seconds, &call->request.arena, 32);
@@ -111,7 +119,7 @@ static void respond_answer(struct rest_call *call)
         buf_put_span(&body, call->answer_json);
     else
         json_write(&body, call->request.given.method->response, call->answer);
-    rest_headers_add(call->req, call->request.id);
+    rest_call_headers(call);
     rest_respond(call->connection->worker, call->req, 200, "application/json", buf_span(&body));
 }
 
@@ -171,6 +179,15 @@ static struct rest_call *call_of(struct request *request)
     return container_of(request, struct rest_call, request);
 }
 
+/* After h2o has given the request up its headers are gone, too. */
+static size_t rest_metadata(const struct request *request, const char *name, struct span *values,
+                            size_t most)
+{
+    const struct rest_call *call =
+        (const struct rest_call *)((const char *)request - offsetof(struct rest_call, request));
+    return call->req != NULL ? rest_header_values(call->req, name, values, most) : 0;
+}
+
 static enum port_state rest_send(struct request *request, const struct message_view *message)
 {
     struct rest_call *call = call_of(request);
@@ -208,7 +225,8 @@ static void rest_finish(struct request *request, const struct verdict *verdict)
         respond_problem(call, verdict);
 }
 
-static const struct port rest_port = {.protocol = "rest", .send = rest_send, .finish = rest_finish};
+static const struct port rest_port = {
+    .protocol = "rest", .metadata = rest_metadata, .send = rest_send, .finish = rest_finish};
 
 /* --- the life of a call --- */
 

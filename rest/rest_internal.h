@@ -83,6 +83,9 @@ void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const 
 /* The connection behind a request. */
 struct rest_connection *rest_connection_of(h2o_req_t *req);
 
+/* The headers of every response, and the notes of the request. */
+void rest_call_headers(struct rest_call *call);
+
 /* rest_stream.c */
 enum port_state rest_stream_piece(struct rest_call *call, struct span text);
 void rest_stream_whole(struct rest_call *call, struct span text);
