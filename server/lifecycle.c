@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
-enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000 };
+enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS = 500 };
 
 struct life {
     const struct config *config;
@@ -192,7 +192,7 @@ static void on_drain_tick(uv_timer_t *tick)
     }
     if (waited_ms >= life->config->shutdown_grace_ms + ABORT_MS) {
         log_event(LOG_ERROR, "lifecycle", "drain_failed", NULL, NULL);
-        log_stop(500);
+        log_stop(LAST_LOG_MS);
         _exit(1);
     }
 }
@@ -214,8 +214,11 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
     (void)number;
-    if (life->draining)
+    if (life->draining) { /* at once, and not with 0: what was in flight is lost */
+        log_event(LOG_WARNING, "lifecycle", "stopped_at_once", NULL, NULL);
+        log_stop(LAST_LOG_MS);
         _exit(1);
+    }
     life->draining = true;
     life->drained_since_ms = tick_now_ms();
     atomic_store(&life->readiness.draining, true);
