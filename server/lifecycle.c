@@ -1,6 +1,7 @@
 #include "server/lifecycle.h"
 
 #include "server/front_door.h"
+#include "server/jail.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -274,6 +275,27 @@ static bool open_door(struct life *life)
     return life->door != NULL;
 }
 
+/* False: the jail was asked for and is not closed. */
+static bool close_jail(const struct life *life)
+{
+    char error[256] = "";
+    if (!life->config->jail) {
+        log_event(LOG_WARNING, "lifecycle", "jail_open", "setting", "JAIL");
+        return true;
+    }
+    switch (jail_close(error)) {
+    case JAIL_CLOSED:
+        return true;
+    case JAIL_NOT_BUILT:
+        log_event(LOG_WARNING, "lifecycle", "jail_open", "reason", "a sanitizer build has none");
+        return true;
+    case JAIL_FAILED:
+        break;
+    }
+    log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return false;
+}
+
 int lifecycle_run(const struct config *config, const struct contract *contract)
 {
     struct life life = {.config = config};
@@ -298,6 +320,10 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     watch_signals(&life);
     start_workers(&life);
     start_rpc(&life);
+    if (!close_jail(&life)) {
+        log_stop(500);
+        _exit(1);
+    }
     atomic_store(&life.readiness.started, true);
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
     log_warnings(&life);
