@@ -281,7 +281,7 @@ class RunScript(unittest.TestCase):
             with self.subTest(command=words):
                 code, got = run(words, **ports)
                 self.assertEqual(code, 0, got)
-                self.assertRegex(got, "offline|ok")
+                self.assertRegex(got, r'offline|"status":"ok"')
 
     def test_with_ports_that_the_kernel_picks(self):
         hint, ready = self.start("--port", "0", "--grpc-port", "0")
