@@ -17,6 +17,7 @@
 
 struct core_worker;
 struct llm_call;
+struct identity_wait;
 struct contract_method;
 
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
@@ -54,6 +55,7 @@ struct request {
     char id[REQUEST_ID_BYTES]; /* valid from request_identify on */
     ProtobufCMessage *message;
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
+    struct identity_wait *identity_wait; /* NULL unless it waits for fresh keys */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;
     size_t step;

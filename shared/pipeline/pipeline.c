@@ -8,10 +8,8 @@ static const struct step {
     const char *name;
     enum step_result (*run)(struct request *request, struct verdict *verdict);
 } steps[] = {
-    {"admit", step_admit},
-    {"decode", step_decode},
-    {"flow", step_flow},
-    {"reply", step_reply},
+    {"admit", step_admit},   {"identity", step_identity}, {"scope", step_scope},
+    {"decode", step_decode}, {"flow", step_flow},         {"reply", step_reply},
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
@@ -151,6 +149,7 @@ static void finish(struct request *request, const struct verdict *verdict)
 void pipeline_end(struct request *request, const struct verdict *verdict)
 {
     must(!request->walking && !request->finished);
+    identity_stop(request);
     flow_stop(request);
     timers_cancel(request->worker->timers, &request->deadline);
     must(request->worker->live > 0);

@@ -16,6 +16,8 @@ enum step_result {
 };
 
 enum step_result step_admit(struct request *request, struct verdict *verdict);
+enum step_result step_identity(struct request *request, struct verdict *verdict);
+enum step_result step_scope(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
 enum step_result step_flow(struct request *request, struct verdict *verdict);
 enum step_result step_reply(struct request *request, struct verdict *verdict);
@@ -29,6 +31,8 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
+/* Stops waiting for fresh keys, if the request does. */
+void identity_stop(struct request *request);
 /* Stops the model's call, if one runs, and settles its time. */
 void flow_stop(struct request *request);
 /* The port is full or has room again. */
