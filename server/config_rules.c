@@ -13,6 +13,12 @@ static bool refuse(char error[CONFIG_ERROR_BYTES], const char *text)
     return false;
 }
 
+static bool refuse_setting(char error[CONFIG_ERROR_BYTES], const char *setting, const char *text)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", setting, text);
+    return false;
+}
+
 static bool is_on(char *const *environment, const char *name)
 {
     size_t len = strlen(name);
@@ -91,23 +97,24 @@ static bool is_loopback(struct span host)
 
 /* scheme://host[:port][/path]: requests are made by putting a path behind it, so no query and no
  * fragment; and it is printed and logged, so no password. */
-static bool check_url(const char *url, char error[CONFIG_ERROR_BYTES])
+bool config_check_url(const char *setting, const char *url, char error[CONFIG_ERROR_BYTES])
 {
     bool tls = strncasecmp(url, "https://", 8) == 0;
     if (!tls && strncasecmp(url, "http://", 7) != 0)
-        return refuse(error, "LLM_BASE_URL: a URL that begins with https:// is expected (or "
-                             "http:// on loopback)");
+        return refuse_setting(error, setting,
+                              "a URL that begins with https:// is expected (or http:// on "
+                              "loopback)");
     const char *authority = url + (tls ? 8 : 7);
     size_t len = strcspn(authority, "/?#");
     if (memchr(authority, '@', len) != NULL)
-        return refuse(error, "LLM_BASE_URL: no user name or password is expected in it; the key "
-                             "is OPENAI_API_KEY");
+        return refuse_setting(error, setting, "no user name or password is expected in it");
     struct span host = host_of(span_make(authority, len));
     if (host.len == 0 || strpbrk(authority, "?# \\") != NULL)
-        return refuse(error, "LLM_BASE_URL: a host, a port perhaps, and a path are expected, such "
-                             "as https://llm.example.com/v1");
+        return refuse_setting(error, setting,
+                              "a host, a port perhaps, and a path are expected, such as "
+                              "https://llm.example.com/v1");
     if (!tls && !is_loopback(host))
-        return refuse(error, "LLM_BASE_URL: off loopback https:// is needed");
+        return refuse_setting(error, setting, "off loopback https:// is needed");
     return true;
 }
 
@@ -118,7 +125,7 @@ static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYT
                              "LLM_BASE_URL, or LLM_PROVIDER=offline for the built-in model");
     if (strcmp(config->llm_provider, "openai") != 0)
         return true;
-    if (!check_url(config->llm_base_url, error))
+    if (!config_check_url("LLM_BASE_URL", config->llm_base_url, error))
         return false;
     if (config->openai_api_key[0] == '\0' && strcmp(config->llm_base_url, openai_url) == 0)
         return refuse(error, "OPENAI_API_KEY: the model's provider needs it; set it or "
@@ -135,10 +142,8 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         return refuse(error, "DEBUG: the debug surface is not part of release builds; build with "
                              "scripts/build.sh debug");
 #endif
-    if (strcmp(config->auth_mode, "none") != 0)
-        return refuse(error, "AUTH_MODE: no way to authenticate callers is configured, and this "
-                             "version has none; set AUTH_MODE=none to serve everybody who can "
-                             "reach the port");
+    if (!config_check_identity(config, error))
+        return false;
     if (!config->no_grpc && !config->single_port && config->port != 0 &&
         config->port == config->grpc_port)
         return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "

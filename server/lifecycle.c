@@ -1,5 +1,6 @@
 #include "server/lifecycle.h"
 
+#include "server/authentication.h"
 #include "server/front_door.h"
 #include "server/jail.h"
 #include "shared/base/log.h"
@@ -17,12 +18,13 @@ enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS
 struct life {
     const struct config *config;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     uv_timer_t tick; /* looks whether the drain is done */
     uv_async_t rpc_done;
     struct front_door *door;
     struct readiness readiness;
     struct core core;
+    struct keeper *keeper; /* NULL: there are no keys to keep */
     struct llm_settings llm;
     struct rest *rest;
     struct worker **workers;
@@ -138,8 +140,7 @@ static void log_warnings(const struct life *life)
     const struct config *config = life->config;
     if (config->debug)
         log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
-    if (strcmp(config->auth_mode, "none") == 0)
-        log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
+    authentication_log_warnings(config);
     if (life->llm.provider == LLM_OFFLINE)
         log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
     if (config->exposed[0] != '\0')
@@ -160,6 +161,7 @@ static void on_door_closed(void *context)
     struct life *life = context;
     close_handle((uv_handle_t *)&life->on_term);
     close_handle((uv_handle_t *)&life->on_int);
+    close_handle((uv_handle_t *)&life->on_hup);
     close_handle((uv_handle_t *)&life->tick);
     close_handle((uv_handle_t *)&life->rpc_done);
 }
@@ -169,6 +171,7 @@ static void finish(struct life *life)
     (void)uv_timer_stop(&life->tick);
     if (life->rpc != NULL)
         rpc_listener_free(life->rpc);
+    life->keeper = keeper_stop(life->keeper);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
     front_door_free(life->door, on_door_closed, life);
@@ -234,15 +237,27 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct life *life = signal->data;
+    (void)number;
+    log_event(LOG_INFO, "lifecycle", "reload", NULL, NULL);
+    if (life->keeper != NULL)
+        keeper_reload(life->keeper);
+}
+
 static void watch_signals(struct life *life)
 {
     must(uv_signal_init(&life->loop, &life->on_term) == 0);
     must(uv_signal_init(&life->loop, &life->on_int) == 0);
+    must(uv_signal_init(&life->loop, &life->on_hup) == 0);
     must(uv_timer_init(&life->loop, &life->tick) == 0);
     must(uv_async_init(&life->loop, &life->rpc_done, on_rpc_done_here) == 0);
-    life->on_term.data = life->on_int.data = life->tick.data = life->rpc_done.data = life;
+    life->on_term.data = life->on_int.data = life->on_hup.data = life->tick.data =
+        life->rpc_done.data = life;
     must(uv_signal_start(&life->on_term, on_signal, SIGTERM) == 0);
     must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
+    must(uv_signal_start(&life->on_hup, on_reload, SIGHUP) == 0);
 }
 
 /* main blocked them; those that came meanwhile are delivered now. */
@@ -252,6 +267,7 @@ static void take_signals(void)
     (void)sigemptyset(&ours);
     (void)sigaddset(&ours, SIGTERM);
     (void)sigaddset(&ours, SIGINT);
+    (void)sigaddset(&ours, SIGHUP);
     must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
 }
 
@@ -318,6 +334,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     atomic_store(&life.readiness.offline_model, life.llm.provider == LLM_OFFLINE);
     llm_global_init();
     watch_signals(&life);
+    if (!authentication_start(config, &life.core, &life.keeper, error)) {
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
     start_workers(&life);
     start_rpc(&life);
     if (!close_jail(&life)) {

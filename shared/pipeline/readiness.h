@@ -12,6 +12,7 @@
 struct readiness {
     atomic_bool started;       /* listeners are open */
     atomic_bool draining;      /* SIGTERM was seen */
+    atomic_bool no_key_set;    /* the keys of tokens have not been fetched yet */
     atomic_bool offline_model; /* info: answers come from the built-in model */
 };
 
