@@ -20,7 +20,7 @@ struct token_rules {
     int64_t leeway_s; /* 0 to 60 */
 };
 
-/* What a verified token says. */
+/* What a verified token says; a NUL follows each text that is not empty. */
 struct token_claims {
     struct span subject; /* "sub" */
     struct span tenant;  /* "tenant", else "sub" */

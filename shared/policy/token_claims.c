@@ -115,7 +115,8 @@ static bool take_scopes(const json_t *root, struct arena *arena, struct span *sc
             fine = put_scopes(&out, json_array_get(value, i));
     else if (value != NULL)
         fine = put_scopes(&out, value);
-    *scopes = buf_span(&out);
+    buf_put_char(&out, '\0');
+    *scopes = span_make(out.at, out.len > 0 ? out.len - 1 : 0);
     return fine && !out.overflow;
 }
 

@@ -10,7 +10,7 @@ struct entry {
     uint64_t generation;
     int64_t expires_s;
     uint64_t used; /* the shard's clock when it was last found; 0: the entry is free */
-    char *text;    /* owned: subject, tenant, scopes, one behind the other */
+    char *text;    /* owned: subject, tenant, scopes, one behind the other, a NUL behind each */
     size_t subject_len, tenant_len, scopes_len;
 };
 
@@ -97,12 +97,13 @@ static struct entry *find_locked(struct entry *set, const struct token_digest *d
 
 static void copy_locked(const struct entry *entry, struct arena *arena, struct token_claims *claims)
 {
-    size_t len = entry->subject_len + entry->tenant_len + entry->scopes_len;
+    size_t len = entry->subject_len + entry->tenant_len + entry->scopes_len + 3;
     char *text = arena_alloc(arena, len);
     memcpy(text, entry->text, len);
     claims->subject = span_make(text, entry->subject_len);
-    claims->tenant = span_make(text + entry->subject_len, entry->tenant_len);
-    claims->scopes = span_make(text + entry->subject_len + entry->tenant_len, entry->scopes_len);
+    text += entry->subject_len + 1;
+    claims->tenant = span_make(text, entry->tenant_len);
+    claims->scopes = span_make(text + entry->tenant_len + 1, entry->scopes_len);
     claims->expires_s = entry->expires_s;
 }
 
@@ -148,7 +149,7 @@ void token_memory_put(struct token_memory *memory, const struct token_digest *di
     size_t len = claims->subject.len + claims->tenant.len + claims->scopes.len;
     if (len > TOKEN_MEMORY_TEXT_BYTES)
         return;
-    char *text = malloc(len + 1);
+    char *text = malloc(len + 3);
     must(text != NULL);
     struct span parts[] = {claims->subject, claims->tenant, claims->scopes};
     char *to = text;
@@ -156,6 +157,7 @@ void token_memory_put(struct token_memory *memory, const struct token_digest *di
         if (parts[i].len > 0)
             memcpy(to, parts[i].at, parts[i].len);
         to += parts[i].len;
+        *to++ = '\0';
     }
     struct shard *shard = shard_of(memory, digest);
     must(pthread_mutex_lock(&shard->mutex) == 0);

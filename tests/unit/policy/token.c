@@ -507,6 +507,8 @@ static void test_scopes(void **state)
                        cases[i].claim);
         assert_rsa(RS256, payload, cases[i].scopes != NULL ? TOKEN_FINE : TOKEN_CLAIMS);
         if (cases[i].scopes != NULL)
+            assert_int_equal(claims.scopes.at[claims.scopes.len], '\0');
+        if (cases[i].scopes != NULL)
             assert_true(span_is(claims.scopes, cases[i].scopes));
     }
 }

@@ -52,6 +52,9 @@ static bool find(const char *token, uint64_t generation, int64_t now_s)
     struct token_claims claims = {0};
     bool found = token_memory_find(memory, &digest, generation, now_s, &arena, &claims);
     if (found) {
+        assert_string_equal(claims.subject.at, "Ada"); /* a NUL follows */
+        assert_string_equal(claims.tenant.at, "acme");
+        assert_string_equal(claims.scopes.at, "flow:a flow:b");
         assert_true(span_is(claims.subject, "Ada"));
         assert_true(span_is(claims.tenant, "acme"));
         assert_true(span_is(claims.scopes, "flow:a flow:b"));
