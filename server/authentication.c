@@ -36,6 +36,7 @@ bool authentication_start(const struct config *config, struct core *core, struct
     authenticator->required = strcmp(config->auth_mode, "none") != 0;
     authenticator->by_token = has_token_keys(config);
     authenticator->by_apikey = settings.api_keys_file != NULL;
+    authenticator->keys_unnamed = settings.registry_url != NULL;
     authenticator->rules.issuer = span_of(config->jwt_issuer);
     authenticator->rules.audience = span_of(config->jwt_audience);
     authenticator->rules.leeway_s = (int64_t)(config->jwt_leeway_ms / 1000);

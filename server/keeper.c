@@ -19,6 +19,7 @@ struct keeper {
     struct key_refresh refresh;
     pthread_t thread;
     atomic_bool stopping;
+    atomic_uint_fast64_t fetched, failed, rejected;
 
     /* The keeper's thread (and the starter's, before). */
     struct keyset *keys; /* the last good set; a reference of our own */
@@ -124,6 +125,7 @@ static void fetch_keys(struct keeper *keeper)
     struct keyset *set = begin_set(keeper);
     if (fetch_document(keeper, set, problem)) {
         publish(keeper, set);
+        atomic_fetch_add(&keeper->fetched, 1);
         atomic_store(&keeper->readiness->no_key_set, false);
         keeper->retry_ms = keeper->settings.retry_ms;
         keeper->next_fetch_ms = tick_now_ms() + keeper->settings.refresh_ms;
@@ -132,11 +134,12 @@ static void fetch_keys(struct keeper *keeper)
     (void)keyset_unref(set);
     if (atomic_load(&keeper->stopping))
         return;
+    atomic_fetch_add(&keeper->failed, 1);
     log_failure("token_keys_not_fetched", source_name(keeper), problem);
     keeper->next_fetch_ms = tick_now_ms() + keeper->retry_ms;
-    keeper->retry_ms = keeper->retry_ms * 2 < keeper->settings.refresh_ms
+    keeper->retry_ms = keeper->retry_ms * 2 < keeper->settings.ask_floor_ms
                            ? keeper->retry_ms * 2
-                           : keeper->settings.refresh_ms;
+                           : keeper->settings.ask_floor_ms;
 }
 
 /* False: the last good keys stay. */
@@ -164,6 +167,13 @@ static bool read_api_keys(struct keeper *keeper, char problem[KEY_FILE_PROBLEM_B
     return true;
 }
 
+static void reject(struct keeper *keeper, const char *event, const char *setting,
+                   const char *problem)
+{
+    atomic_fetch_add(&keeper->rejected, 1);
+    log_failure(event, setting, problem);
+}
+
 static void look_at_files(struct keeper *keeper, bool all)
 {
     char problem[KEY_FILE_PROBLEM_BYTES] = "";
@@ -171,10 +181,10 @@ static void look_at_files(struct keeper *keeper, bool all)
     const char *api_path = keeper->settings.api_keys_file;
     if (public_path != NULL && (key_file_changed(public_path, &keeper->public_mark) || all) &&
         !read_public_keys(keeper, problem))
-        log_failure("token_keys_not_read", "JWT_PUBLIC_KEY_FILE", problem);
+        reject(keeper, "token_keys_not_read", "JWT_PUBLIC_KEY_FILE", problem);
     if (api_path != NULL && (key_file_changed(api_path, &keeper->api_mark) || all) &&
         !read_api_keys(keeper, problem))
-        log_failure("api_keys_not_read", "API_KEYS_FILE", problem);
+        reject(keeper, "api_keys_not_read", "API_KEYS_FILE", problem);
     keeper->next_look_ms = tick_now_ms() + keeper->settings.watch_ms;
 }
 
@@ -290,6 +300,16 @@ void keeper_reload(struct keeper *keeper)
     must(pthread_mutex_lock(&keeper->shared.mutex) == 0);
     keeper->shared.reload = true;
     must(pthread_cond_signal(&keeper->shared.wake) == 0);
+    must(pthread_mutex_unlock(&keeper->shared.mutex) == 0);
+}
+
+void keeper_stats(struct keeper *keeper, struct keeper_stats *stats)
+{
+    stats->fetched = atomic_load(&keeper->fetched);
+    stats->failed = atomic_load(&keeper->failed);
+    stats->rejected = atomic_load(&keeper->rejected);
+    must(pthread_mutex_lock(&keeper->shared.mutex) == 0);
+    stats->waiting = keeper->shared.n_waiters;
     must(pthread_mutex_unlock(&keeper->shared.mutex) == 0);
 }
 

@@ -21,12 +21,18 @@ struct keeper_settings {
     struct span secret; /* empty: none */
     const char *api_keys_file;
     uint64_t refresh_ms;   /* between fetches that went well */
-    uint64_t retry_ms;     /* after the first that did not; doubled up to refresh_ms */
+    uint64_t retry_ms;     /* after the first that did not; doubled up to ask_floor_ms */
     uint64_t ask_floor_ms; /* between fetches that requests asked for */
     uint64_t watch_ms;     /* between looks at the files */
 };
 
 struct keeper;
+
+struct keeper_stats {
+    uint64_t fetched, failed; /* fetches of a key set */
+    uint64_t rejected;        /* files that could not be used */
+    uint64_t waiting;         /* requests, now */
+};
 
 /* Reads the files and the secret, then starts the thread, whose first act is to fetch. Until a
  * first key set is there, readiness->no_key_set holds. NULL: `error` says which file cannot be
@@ -38,6 +44,8 @@ MUST_USE struct keeper *keeper_start(const struct keeper_settings *settings,
 struct key_refresh *keeper_refresh(struct keeper *keeper);
 /* Fetches and reads everything anew, soon. Any thread. */
 void keeper_reload(struct keeper *keeper);
+/* Any thread. */
+void keeper_stats(struct keeper *keeper, struct keeper_stats *stats);
 /* Ends the thread (within a second or so) and posts whoever still waits. Accepts NULL; returns
  * NULL. The workers must still run. */
 struct keeper *keeper_stop(struct keeper *keeper);

@@ -89,10 +89,10 @@ bool key_file_changed(const char *path, struct key_file_mark *mark)
     struct stat about;
     if (stat(path, &about) != 0)
         return false;
-    bool same = about.st_mtim.tv_sec == mark->changed.tv_sec &&
-                about.st_mtim.tv_nsec == mark->changed.tv_nsec && about.st_size == mark->size &&
+    bool same = about.st_ctim.tv_sec == mark->changed.tv_sec &&
+                about.st_ctim.tv_nsec == mark->changed.tv_nsec && about.st_size == mark->size &&
                 about.st_ino == mark->inode && about.st_dev == mark->device;
-    *mark = (struct key_file_mark){.changed = about.st_mtim,
+    *mark = (struct key_file_mark){.changed = about.st_ctim,
                                    .size = about.st_size,
                                    .inode = about.st_ino,
                                    .device = about.st_dev};

@@ -20,7 +20,8 @@ MUST_USE struct apikeys *key_file_read_api(const char *path, char problem[KEY_FI
 /* May others than the owner write into it? Who can could let anybody in. */
 bool key_file_is_open(const char *path);
 
-/* Which version of a file was seen last; starts as zero. */
+/* Which version of a file was seen last; starts as zero. Its change time moves with its content,
+ * its rights and its name, and cannot be set. */
 struct key_file_mark {
     struct timespec changed;
     off_t size;

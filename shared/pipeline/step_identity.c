@@ -18,6 +18,8 @@ struct identity_wait {
     struct request *request; /* worker's thread; NULL: it has ended */
 };
 
+enum { RETRY_AFTER_MS = 5000 };
+
 /* The answers of RFC 6750 section 3; a caller that sent nothing is told no error. */
 static const char challenge_plain[] = "Bearer realm=\"weir\"";
 static const char challenge_request[] = "Bearer realm=\"weir\", error=\"invalid_request\"";
@@ -69,7 +71,9 @@ static enum step_result settle(struct request *request, enum authentication resu
         return refuse(request, verdict, VERDICT_UNAUTHENTICATED, challenge_expired,
                       "The credential has expired.", reason);
     case AUTHENTICATION_UNAVAILABLE:
-        return refuse(request, verdict, VERDICT_IDENTITY_UNAVAILABLE, NULL, NULL, reason);
+        (void)refuse(request, verdict, VERDICT_IDENTITY_UNAVAILABLE, NULL, NULL, reason);
+        verdict->retry_after_ms = RETRY_AFTER_MS;
+        return STEP_END;
     case AUTHENTICATION_REFUSED:
     case AUTHENTICATION_UNKNOWN_KEY:
         break;

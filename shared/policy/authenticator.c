@@ -64,6 +64,9 @@ static enum authentication verify_token(struct authenticator *authenticator, str
         return AUTHENTICATION_EXPIRED;
     case TOKEN_UNKNOWN_KEY:
         return AUTHENTICATION_UNKNOWN_KEY;
+    case TOKEN_SIGNATURE:
+    case TOKEN_KEY_TYPE:
+        return authenticator->keys_unnamed ? AUTHENTICATION_UNKNOWN_KEY : AUTHENTICATION_REFUSED;
     default:
         return AUTHENTICATION_REFUSED;
     }

@@ -15,6 +15,8 @@ struct authenticator {
     bool required;  /* somebody has to be known; else nobody is fine, too */
     bool by_token;  /* tokens are a way to be known */
     bool by_apikey; /* API keys are */
+    /* The public keys have no ids, so that a new one shows by signatures that are not good. */
+    bool keys_unnamed;
     struct token_rules rules;
     struct keyring keyring;
     struct token_memory *memory; /* owned */
@@ -37,7 +39,7 @@ enum authentication {
     AUTHENTICATION_AMBIGUOUS, /* more than one, or one that cannot be read at all */
     AUTHENTICATION_REFUSED,   /* not valid, and the caller is not told why */
     AUTHENTICATION_EXPIRED,   /* it was valid; worth telling, so that an honest caller renews it */
-    AUTHENTICATION_UNKNOWN_KEY, /* a token whose key a fresh key set may have */
+    AUTHENTICATION_UNKNOWN_KEY, /* refused, but a fresh key set may have the token's key */
     AUTHENTICATION_UNAVAILABLE  /* no key set is loaded: nothing can be said about any token */
 };
 

@@ -19,12 +19,19 @@ struct header {
 const char *token_end_name(enum token_end end)
 {
     static const char *const names[TOKEN_END_COUNT] = {
-        [TOKEN_FINE] = "fine",           [TOKEN_TOO_LONG] = "too_long",
-        [TOKEN_MALFORMED] = "malformed", [TOKEN_HEADER] = "header",
-        [TOKEN_ALGORITHM] = "algorithm", [TOKEN_UNKNOWN_KEY] = "unknown_key",
-        [TOKEN_SIGNATURE] = "signature", [TOKEN_CLAIMS] = "claims",
-        [TOKEN_EXPIRED] = "expired",     [TOKEN_NOT_YET] = "not_yet_valid",
-        [TOKEN_ISSUER] = "issuer",       [TOKEN_AUDIENCE] = "audience",
+        [TOKEN_FINE] = "fine",
+        [TOKEN_TOO_LONG] = "too_long",
+        [TOKEN_MALFORMED] = "malformed",
+        [TOKEN_HEADER] = "header",
+        [TOKEN_ALGORITHM] = "algorithm",
+        [TOKEN_KEY_TYPE] = "key_type",
+        [TOKEN_UNKNOWN_KEY] = "unknown_key",
+        [TOKEN_SIGNATURE] = "signature",
+        [TOKEN_CLAIMS] = "claims",
+        [TOKEN_EXPIRED] = "expired",
+        [TOKEN_NOT_YET] = "not_yet_valid",
+        [TOKEN_ISSUER] = "issuer",
+        [TOKEN_AUDIENCE] = "audience",
     };
     return names[end];
 }
@@ -118,7 +125,7 @@ static enum token_end check_signature(const struct token_rules *rules, const str
         return TOKEN_MALFORMED;
     size_t n = keyset_find(keys, header->key_id, header->algorithm, tries, &known);
     if (n == 0)
-        return known ? TOKEN_ALGORITHM : TOKEN_UNKNOWN_KEY;
+        return known ? TOKEN_KEY_TYPE : TOKEN_UNKNOWN_KEY;
     for (size_t i = 0; i < n; i++)
         if (key_verify(tries[i], header->algorithm, parts->signed_text,
                        (const unsigned char *)signature.at, signature.len))

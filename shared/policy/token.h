@@ -33,7 +33,8 @@ enum token_end {
     TOKEN_TOO_LONG,
     TOKEN_MALFORMED,   /* not three parts of strict base64url with JSON objects in them */
     TOKEN_HEADER,      /* a header that must not be ignored: crit, another typ */
-    TOKEN_ALGORITHM,   /* not on the list, or it does not fit the key */
+    TOKEN_ALGORITHM,   /* not on the list */
+    TOKEN_KEY_TYPE,    /* on the list, but not for the key that is meant */
     TOKEN_UNKNOWN_KEY, /* no such key in the set: a fresh one may have it */
     TOKEN_SIGNATURE,
     TOKEN_CLAIMS, /* one that is needed is missing, or has the wrong type */

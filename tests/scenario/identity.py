@@ -199,6 +199,8 @@ class Tokens(Closed):
         self.assertEqual((bad["event"], bad["reason"]), ("auth_failed", "signature"))
         self.assertEqual((none["event"], none["reason"]), ("auth_failed", "no_credential"))
         self.assertEqual((key["event"], key["subject"]), ("auth_ok", "testkey001"))
+        self.assertEqual(self.weir.access(ids["fine"])[0]["tenant"], "acme")
+        self.assertNotIn("tenant", self.weir.access(ids["bad"])[0])
         for each in (fine, bad, none, key):
             self.assertEqual(each["peer"], "127.0.0.1")
         said = "\n".join(self.weir.lines)
@@ -378,7 +380,15 @@ class Rotation(unittest.TestCase):
             self.ready(weir)
             for call in both(weir):
                 self.assertTrue(ask(call, bearer(self.old.token())).ok)
+            # The keys have no ids: a signature that is not good is the sign of a new one.
+            self.server.document = {"public_key": self.new.public_pem}
+            rest, rpc = both(weir)
+            self.assertTrue(ask(rest, bearer(self.new.token())).ok)
+            self.assertEqual(self.server.asked, 2)
+            self.assertFalse(ask(rest, bearer(self.old.token())).ok)
+            for call in (rest, rpc, rest):
                 self.assertEqual(ask(call, bearer(OTHER.token())).code, "UNAUTHENTICATED")
+            self.assertEqual(self.server.asked, 2)
 
     def test_no_keys_yet(self):
         self.server.status = 503
@@ -388,7 +398,9 @@ class Rotation(unittest.TestCase):
             self.assertIn("no_key_set", str(reply.json["reasons"]))
             self.assertEqual(weir.curl("/health").status, 200)
             for call in both(weir):
-                self.assertEqual(ask(call, bearer(self.old.token())).code, "UNAVAILABLE")
+                outcome = ask(call, bearer(self.old.token()))
+                self.assertEqual(outcome.code, "UNAVAILABLE")
+                self.assertEqual(outcome.retry_after, "5")
                 self.assertEqual(ask(call).code, "UNAUTHENTICATED")
             self.server.hold(self.old)
             self.server.status = 200

@@ -195,6 +195,9 @@ static void test_reasons(void **state)
     assert_int_equal(ask_token("Bearer ", expired), AUTHENTICATION_EXPIRED);
     assert_int_equal(ask_token("Bearer ", forged), AUTHENTICATION_REFUSED);
     assert_string_equal(reason, "signature");
+    authenticator.keys_unnamed = true;
+    assert_int_equal(ask_token("Bearer ", forged), AUTHENTICATION_UNKNOWN_KEY);
+    assert_string_equal(reason, "signature");
     assert_int_equal(ask_token("Bearer ", unknown), AUTHENTICATION_UNKNOWN_KEY);
     assert_int_equal(ask_token("Bearer ", longer), AUTHENTICATION_REFUSED);
     assert_string_equal(reason, "too_long");

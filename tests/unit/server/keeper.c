@@ -218,7 +218,7 @@ static void test_failures_keep_the_last_good_set(void **state)
                    response("302 Found", "{}"), response("200 OK", "{\"keys\":[]}")};
     struct keeper_settings settings = quick();
     settings.jwks_url = url;
-    settings.refresh_ms = 20;
+    settings.refresh_ms = settings.ask_floor_ms = 20;
     atomic_store(&answer, bad[0]);
     struct keeper *keeper = start(&settings);
     assert_non_null(keeper);
@@ -235,6 +235,10 @@ static void test_failures_keep_the_last_good_set(void **state)
     }
     assert_int_equal(keyring_generation(&authenticator.keyring), 1);
     assert_false(atomic_load(&readiness.no_key_set));
+    struct keeper_stats stats;
+    keeper_stats(keeper, &stats);
+    assert_true(stats.fetched >= 1 && stats.failed >= 5);
+    assert_int_equal(stats.rejected + stats.waiting, 0);
     assert_null(keeper_stop(keeper));
     for (size_t i = 0; i < 4; i++)
         free(bad[i]);
