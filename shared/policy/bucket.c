@@ -20,6 +20,7 @@ struct shard {
     struct entry *entries; /* [0, n) are taken */
     uint16_t *heap;        /* entry numbers, the earliest full first */
     uint16_t *chains;      /* entry numbers by hash, or NONE */
+    uint64_t now_ns; /* the latest that was passed in */
     size_t n;
     size_t room; /* of each of the three arrays */
     uint64_t crowd_full_at_ns[BUCKET_LANES];
@@ -68,10 +69,15 @@ struct siphash bucket_peer(const struct bucket_table *table, struct span name)
     return siphash128(&table->key, name);
 }
 
-static struct shard *lock_shard(struct bucket_table *table, struct siphash peer)
+/* Time does not go back in a shard: threads read their clocks before they get the lock, and the
+ * last call of a full bucket must not fail for a few nanoseconds. */
+static struct shard *lock_shard(struct bucket_table *table, struct siphash peer, uint64_t *now_ns)
 {
     struct shard *shard = &table->shards[peer.a % BUCKET_SHARDS];
     must(pthread_mutex_lock(&shard->mutex) == 0);
+    if (*now_ns < shard->now_ns)
+        *now_ns = shard->now_ns;
+    shard->now_ns = *now_ns;
     return shard;
 }
 
@@ -266,7 +272,7 @@ static void take(uint64_t *full_at_ns, const struct bucket_ask *asks, size_t n, 
 bool bucket_take(struct bucket_table *table, struct siphash peer, const struct bucket_ask *asks,
                  size_t n, uint64_t now_ns, struct bucket_answer *answers)
 {
-    struct shard *shard = lock_shard(table, peer);
+    struct shard *shard = lock_shard(table, peer, &now_ns);
     struct entry *entry = find_locked(shard, peer);
     if (entry == NULL)
         entry = add_locked(shard, table->most, peer, now_ns);
@@ -289,7 +295,7 @@ bool bucket_take(struct bucket_table *table, struct siphash peer, const struct b
 bool bucket_look(struct bucket_table *table, struct siphash peer, const struct bucket_ask *ask,
                  uint64_t now_ns, struct bucket_answer *answer)
 {
-    struct shard *shard = lock_shard(table, peer);
+    struct shard *shard = lock_shard(table, peer, &now_ns);
     const struct entry *entry = find_locked(shard, peer);
     bool full = entry == NULL && shard->n == table->most && full_at_place(shard, 0) > now_ns;
     const uint64_t *lanes = entry != NULL ? entry->full_at_ns
@@ -306,7 +312,7 @@ void bucket_charge(struct bucket_table *table, struct siphash peer, const struct
     struct bucket_answer answer;
     if (ask->rate.count == 0)
         return;
-    struct shard *shard = lock_shard(table, peer);
+    struct shard *shard = lock_shard(table, peer, &now_ns);
     struct entry *entry = find_locked(shard, peer);
     if (entry == NULL)
         entry = add_locked(shard, table->most, peer, now_ns);

@@ -12,7 +12,8 @@ struct offender {
     uint64_t blocked_until_ms;
     uint32_t at[VIOLATIONS_MOST_COUNT]; /* in steps of 100 ms; a ring of threshold.count */
     uint8_t next;                       /* where the ring goes on */
-    uint8_t n;                          /* in the ring; 0: the place is free */
+    uint8_t n;                          /* in the ring */
+    bool taken;
 };
 
 struct violations {
@@ -71,7 +72,7 @@ static struct offender *find_locked(struct violations *violations, size_t set, s
 {
     struct offender *offenders = violations->sets[set];
     for (size_t i = 0; offenders != NULL && i < WAYS; i++)
-        if (offenders[i].n > 0 && offenders[i].peer.a == peer.a && offenders[i].peer.b == peer.b)
+        if (offenders[i].taken && offenders[i].peer.a == peer.a && offenders[i].peer.b == peer.b)
             return &offenders[i];
     return NULL;
 }
@@ -97,7 +98,7 @@ static struct offender *place_locked(struct violations *violations, size_t set, 
     size_t least = SIZE_MAX;
     for (size_t i = 0; i < WAYS; i++) {
         struct offender *offender = &violations->sets[set][i];
-        if (offender->n == 0) {
+        if (!offender->taken) {
             (void)atomic_fetch_add(&violations->peers, 1);
             return offender;
         }
@@ -134,9 +135,8 @@ static bool note_locked(struct violations *violations, struct offender *offender
         return false;
     offender->blocked_until_ms = now_ms + VIOLATIONS_BLOCK_MS;
     /* A clean slate afterwards: what led to this block does not lead to the next. */
-    offender->n = 1;
-    offender->next = 1 % (uint8_t)violations->threshold.count;
-    offender->at[0] = 0;
+    offender->n = 0;
+    offender->next = 0;
     return true;
 }
 
@@ -150,7 +150,7 @@ bool violations_add(struct violations *violations, struct siphash peer, tick_ms 
     if (offender == NULL) {
         offender = place_locked(violations, set, now_ms);
         if (offender != NULL)
-            *offender = (struct offender){.peer = peer};
+            *offender = (struct offender){.peer = peer, .taken = true};
     }
     if (offender != NULL)
         begun = note_locked(violations, offender, now_ms);
