@@ -58,6 +58,29 @@ static void read_text(struct reading *reading, const struct contract_field *fiel
 static void read_message(struct reading *reading, const struct contract_message *type,
                          const ProtobufCMessage *message, const struct path *up);
 
+static void read_value(struct reading *reading, const struct contract_field *field,
+                       ProtobufCType type, const void *at, const struct path *path)
+{
+    if (type == PROTOBUF_C_TYPE_STRING)
+        read_text(reading, field, span_of(*(const char *const *)at), path);
+    else if (type == PROTOBUF_C_TYPE_MESSAGE)
+        read_message(reading, field->message, *(const ProtobufCMessage *const *)at, path);
+}
+
+/* Keys are text that a caller chose, too. */
+static void read_entry(struct reading *reading, const struct contract_message *type,
+                       const ProtobufCMessage *entry, const struct path *map)
+{
+    const ProtobufCFieldDescriptor *key = &type->pb->fields[0], *value = &type->pb->fields[1];
+    struct path at = *map;
+    if (key->type == PROTOBUF_C_TYPE_STRING) {
+        at = path_key(map, contract_string(entry, key));
+        read_text(reading, &type->fields[0], contract_string(entry, key), &at);
+    }
+    if (reading->rule == NULL && contract_count(entry, value) > 0)
+        read_value(reading, &type->fields[1], value->type, contract_at(entry, value), &at);
+}
+
 static void read_field(struct reading *reading, const struct contract_field *field,
                        const ProtobufCFieldDescriptor *pb, const ProtobufCMessage *message,
                        const struct path *up)
@@ -72,11 +95,10 @@ static void read_field(struct reading *reading, const struct contract_field *fie
         memcpy(&at, at, sizeof at);
     for (size_t i = 0; i < n && reading->rule == NULL; i++, at += sizeof(void *)) {
         struct path item = path_item(&here, i);
-        const struct path *path = repeated && !field->is_map ? &item : &here;
-        if (pb->type == PROTOBUF_C_TYPE_STRING)
-            read_text(reading, field, span_of(*(const char *const *)at), path);
+        if (field->is_map)
+            read_entry(reading, field->message, *(const ProtobufCMessage *const *)at, &here);
         else
-            read_message(reading, field->message, *(const ProtobufCMessage *const *)at, path);
+            read_value(reading, field, pb->type, at, repeated ? &item : &here);
     }
 }
 

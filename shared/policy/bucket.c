@@ -20,7 +20,7 @@ struct shard {
     struct entry *entries; /* [0, n) are taken */
     uint16_t *heap;        /* entry numbers, the earliest full first */
     uint16_t *chains;      /* entry numbers by hash, or NONE */
-    uint64_t now_ns; /* the latest that was passed in */
+    uint64_t now_ns;       /* the latest that was passed in */
     size_t n;
     size_t room; /* of each of the three arrays */
     uint64_t crowd_full_at_ns[BUCKET_LANES];
@@ -316,8 +316,8 @@ void bucket_charge(struct bucket_table *table, struct siphash peer, const struct
     struct entry *entry = find_locked(shard, peer);
     if (entry == NULL)
         entry = add_locked(shard, table->most, peer, now_ns);
-    uint64_t *lane = entry != NULL ? &entry->full_at_ns[ask->lane]
-                                   : &shard->crowd_full_at_ns[ask->lane];
+    uint64_t *lane =
+        entry != NULL ? &entry->full_at_ns[ask->lane] : &shard->crowd_full_at_ns[ask->lane];
     uint64_t after_ns = weigh(*lane, ask, now_ns, &answer);
     if (answer.refused) /* to the bottom, not below */
         after_ns -= answer.retry_after_ns;
@@ -335,8 +335,8 @@ void bucket_read_stats(struct bucket_table *table, struct bucket_stats *stats)
         struct shard *shard = &table->shards[i];
         must(pthread_mutex_lock(&shard->mutex) == 0);
         stats->peers += shard->n;
-        stats->bytes += shard->room *
-                        (sizeof *shard->entries + sizeof *shard->heap + sizeof *shard->chains);
+        stats->bytes +=
+            shard->room * (sizeof *shard->entries + sizeof *shard->heap + sizeof *shard->chains);
         stats->allowed += shard->allowed;
         stats->refused += shard->refused;
         stats->crowded_out += shard->crowded_out;

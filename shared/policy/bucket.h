@@ -9,8 +9,8 @@
  * strangers wait.
  *
  * Units: nanoseconds of a monotonic clock, passed in. Memory: 64 bytes a peer at most, taken as
- * peers come, kept until bucket_table_free. Any thread may call; a shard has a mutex inside. Nothing
- * here fails: running out of memory ends the process, far below the bound's 64 MB. */
+ * peers come, kept until bucket_table_free. Any thread may call; a shard has a mutex inside.
+ * Nothing here fails: running out of memory ends the process, far below the bound's 64 MB. */
 #ifndef WEIR_POLICY_BUCKET_H
 #define WEIR_POLICY_BUCKET_H
 
@@ -55,8 +55,8 @@ struct bucket_table *bucket_table_free(struct bucket_table *table);
 /* The table's name of a peer: a hash, so no peer's name is kept. */
 struct siphash bucket_peer(const struct bucket_table *table, struct span name);
 
-/* Checks all asks of one peer, then takes all of them; if one is refused nothing is taken. True: all
- * passed. `answers` has n places; lanes are all different. */
+/* Checks all asks of one peer, then takes all of them; if one is refused nothing is taken. True:
+ * all passed. `answers` has n places; lanes are all different. */
 MUST_USE bool bucket_take(struct bucket_table *table, struct siphash peer,
                           const struct bucket_ask *asks, size_t n, uint64_t now_ns,
                           struct bucket_answer *answers);

@@ -26,7 +26,8 @@ struct cidr_list {
 /* Reads an address: "192.0.2.7", "2001:db8::1", no port, no brackets, no zone. Port is 0. */
 MUST_USE bool cidr_read_address(struct span text, struct peer *peer);
 /* Items apart by commas, space around them ignored, empty text the empty list, CIDR_MOST at most.
- * False: *wrong is the item that is none, and the list is empty. `list` may be NULL: only a check. */
+ * False: *wrong is the item that is none, and the list is empty. `list` may be NULL: only a check.
+ */
 MUST_USE bool cidr_list_parse(struct span text, struct cidr_list *list, struct span *wrong);
 /* Harmless on a zeroed list. */
 void cidr_list_free(struct cidr_list *list);

@@ -64,12 +64,13 @@ struct peer client_address(const struct client_address_policy *policy, const str
                 return *socket;
             found = peer;
             seen++;
-            bool is_client = policy->hops > 0 ? seen == policy->hops
-                                              : !cidr_list_has(&policy->proxies, &peer);
+            bool is_client =
+                policy->hops > 0 ? seen == policy->hops : !cidr_list_has(&policy->proxies, &peer);
             if (is_client)
                 return found;
         }
     }
-    /* All of the list is ours: the client is the first of it. By count: it is too short to believe. */
+    /* All of the list is ours: the client is the first of it. By count: it is too short to believe.
+     */
     return policy->hops > 0 ? *socket : found;
 }

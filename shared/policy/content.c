@@ -93,8 +93,8 @@ static void add_group(struct groups *groups, size_t length, char first)
 static bool is_group(struct span text, size_t i, size_t length)
 {
     bool inside = i > 0 && is_word(text.at[i - 1]);
-    bool goes_on = i + length < text.len && (is_word(text.at[i + length]) ||
-                                             text.at[i + length] == ':');
+    bool goes_on =
+        i + length < text.len && (is_word(text.at[i + length]) || text.at[i + length] == ':');
     return !inside && !goes_on && length <= 15;
 }
 

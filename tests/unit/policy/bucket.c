@@ -265,20 +265,20 @@ static void test_a_million_peers_take_64_bytes_each(void **state)
     assert_true(stats.peers > BUCKET_MOST_PEERS * 97 / 100); /* the shards fill unevenly */
 }
 
-/* Ten million invented peers, each seen once, at a rate that lets them be full again: memory is
+/* A million invented peers, each seen once, at a rate that lets them be full again: memory is
  * that of the peers who still owe something. */
 static void test_memory_follows_the_peers_that_owe(void **state)
 {
     struct bucket_stats stats;
     (void)state;
-    for (uint64_t i = 0; i < 1000000; i++) {
+    for (uint64_t i = 0; i < 200000; i++) {
         now_ns += 20000; /* 50,000 new peers a second, each full again after one */
         (void)call(peer_of(i), per_minute, NULL);
     }
     bucket_read_stats(table, &stats);
     size_t bytes = stats.bytes, rss = rss_bytes();
     assert_true(stats.peers < 60000);
-    for (uint64_t i = 1000000; i < 10000000; i++) {
+    for (uint64_t i = 200000; i < 1000000; i++) {
         now_ns += 20000;
         (void)call(peer_of(i), per_minute, NULL);
     }
@@ -299,16 +299,15 @@ static void test_a_limited_peer_survives_a_flood(void **state)
     (void)state;
     while (call(limited, per_hour, NULL))
         continue;
-    for (uint64_t i = 0; i < 3000000; i++) {
+    for (uint64_t i = 0; i < 1200000; i++) {
         now_ns += 1000;
         strangers += call(peer_of(i), per_minute, NULL) ? 1 : 0;
     }
     assert_false(call(limited, per_hour, NULL));
     bucket_read_stats(table, &stats);
     assert_true(stats.peers <= BUCKET_MOST_PEERS);
-    /* 3 s: many of the peers were full again after one and gave way; nobody was refused for long.
-     */
-    assert_true(strangers > 2000000);
+    /* After a second the first were full again and gave way to the others. */
+    assert_true(strangers > 1150000);
     /* When its time has come, it passes again: its place was kept, no more. */
     now_ns += 360 * SECOND;
     assert_true(call(limited, per_hour, NULL));
