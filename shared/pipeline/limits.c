@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+enum { FIELD_BYTES = 256 };
+
 /* What names a peer in the tables; no name of one kind is ever one of another. */
 enum peer_kind { PEER_ADDRESS = 'a', PEER_TOKEN = 't', PEER_API_KEY = 'k', PEER_CERTIFICATE = 'c' };
 
@@ -102,6 +104,33 @@ struct siphash limits_peer(struct request *request)
     buf_put_span(&name, identity->tenant);
     buf_put_span(&name, identity->subject);
     return bucket_peer(request->worker->core->limits->buckets, buf_span(&name));
+}
+
+static uint64_t whole_seconds(uint64_t ns)
+{
+    return (ns + 999999999U) / 1000000000U;
+}
+
+/* RateLimit-Policy: "public";q=60;w=60   RateLimit: "public";r=59;t=1
+ * t is when the quota is whole again; of a refusal, when to try again, as in Retry-After. */
+void limits_tell(struct request *request, const char *const *policies,
+                 const struct bucket_ask *asks, const struct bucket_answer *answers, size_t n)
+{
+    struct buf policy, state;
+    buf_init(&policy, &request->arena, FIELD_BYTES);
+    buf_init(&state, &request->arena, FIELD_BYTES);
+    for (size_t i = 0; i < n; i++) {
+        const struct bucket_answer *answer = &answers[i];
+        const char *comma = i > 0 ? ", " : "";
+        uint64_t wait_ns = answer->refused ? answer->retry_after_ns : answer->full_after_ns;
+        buf_printf(&policy, "%s\"%s\";q=%u;w=%llu", comma, policies[i],
+                   asks[i].rate.count / asks[i].cost,
+                   (unsigned long long)rate_period_seconds(asks[i].rate));
+        buf_printf(&state, "%s\"%s\";r=%u;t=%llu", comma, policies[i],
+                   answer->remaining / asks[i].cost, (unsigned long long)whole_seconds(wait_ns));
+    }
+    request_note(request, "ratelimit-policy", buf_span(&policy));
+    request_note(request, "ratelimit", buf_span(&state));
 }
 
 static void log_violation(const struct request *request, const char *rule, bool blocked)

@@ -52,6 +52,9 @@ void limits_find_client(struct request *request);
 struct siphash limits_peer(struct request *request);
 /* The same of the address alone. */
 struct siphash limits_address_peer(const struct request *request);
+/* Says in the response what is left (draft-ietf-httpapi-ratelimit-headers-11); once a request. */
+void limits_tell(struct request *request, const char *const *policies,
+                 const struct bucket_ask *asks, const struct bucket_answer *answers, size_t n);
 /* Notes a breach of the content rules by the request's peer. */
 void limits_violation(struct request *request, const char *rule);
 /* The request ends: gives its place back and counts what the end says about the caller. On every

@@ -18,6 +18,7 @@ enum step_result step_address(struct request *request, struct verdict *verdict)
     const struct core *core = request->worker->core;
     struct limits *limits = core->limits;
     struct bucket_answer answer;
+    const char *policy = "credentials";
     if (limits == NULL || request->given.method->limit == CONTRACT_LIMIT_EXEMPT)
         return STEP_NEXT;
     if (!limits_lets_in(request))
@@ -30,5 +31,6 @@ enum step_result step_address(struct request *request, struct verdict *verdict)
     struct bucket_ask bad = limits_bad_credential(limits);
     if (bucket_look(limits->buckets, limits_address_peer(request), &bad, core->now_ns(), &answer))
         return STEP_NEXT;
-    return refuse(VERDICT_RATE_LIMITED, answer.retry_after_ns / 1000000U + 1, verdict);
+    limits_tell(request, &policy, &bad, &answer, 1);
+    return refuse(VERDICT_RATE_LIMITED, (answer.retry_after_ns + 999999U) / 1000000U, verdict);
 }

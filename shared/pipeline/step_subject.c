@@ -4,7 +4,7 @@
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/step.h"
 
-enum { MOST_ASKS = 2, FIELD_BYTES = 256 };
+enum { MOST_ASKS = 2 };
 
 struct asked {
     const char *policies[MOST_ASKS];
@@ -46,32 +46,6 @@ static void add_calls(struct asked *asked, const struct limits_settings *setting
     }
 }
 
-static uint64_t whole_seconds(uint64_t ns)
-{
-    return (ns + 999999999U) / 1000000000U;
-}
-
-/* RateLimit-Policy: "public";q=60;w=60   RateLimit: "public";r=59;t=1
- * t is when the quota is whole again; of a refusal, when to try again, as in Retry-After. */
-static void tell(struct request *request, const struct asked *asked)
-{
-    struct buf policy, state;
-    buf_init(&policy, &request->arena, FIELD_BYTES);
-    buf_init(&state, &request->arena, FIELD_BYTES);
-    for (size_t i = 0; i < asked->n; i++) {
-        const struct bucket_answer *answer = &asked->answers[i];
-        const char *comma = i > 0 ? ", " : "";
-        struct rate rate = asked->asks[i].rate;
-        uint64_t wait_ns = answer->refused ? answer->retry_after_ns : answer->full_after_ns;
-        buf_printf(&policy, "%s\"%s\";q=%u;w=%llu", comma, asked->policies[i], rate.count,
-                   (unsigned long long)rate_period_seconds(rate));
-        buf_printf(&state, "%s\"%s\";r=%u;t=%llu", comma, asked->policies[i], answer->remaining,
-                   (unsigned long long)whole_seconds(wait_ns));
-    }
-    request_note(request, "ratelimit-policy", buf_span(&policy));
-    request_note(request, "ratelimit", buf_span(&state));
-}
-
 /* Who goes on and on at a closed door does not mean well. */
 static void count_burst(struct request *request, struct siphash peer, uint64_t now_ns)
 {
@@ -93,7 +67,7 @@ static enum step_result limit(struct request *request, struct siphash peer, stru
         add(&asked, "heavy", BUCKET_HEAVY, settings->heavy);
     bool passed =
         bucket_take(core->limits->buckets, peer, asked.asks, asked.n, now_ns, asked.answers);
-    tell(request, &asked);
+    limits_tell(request, asked.policies, asked.asks, asked.answers, asked.n);
     if (passed)
         return STEP_NEXT;
     for (size_t i = 0; i < asked.n; i++)

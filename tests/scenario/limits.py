@@ -352,7 +352,7 @@ class LongText(Scenario):
         for call in (self.rest, self.rpc):
             for request, path in (
                     ({"items": [{}, {"box": {"width": 1, "labels": ["", spam]}}]}, "items[1].box.labels[1]"),
-                    ({"shelf": {"top": {"box": {"width": 1, "labels": [spam]}}}}, "shelf.top.box.labels[0]"),
+                    ({"shelf": {"top": {"box": {"width": 1, "labels": [spam]}}}}, 'shelf["top"].box.labels[0]'),
                     ({"counts": {spam: 1}}, None),
                     ({"names": {"3": spam}}, "names"),
                     ({"mail": spam}, "mail")):
