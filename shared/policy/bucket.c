@@ -1,28 +1,33 @@
-/* A shard is a hash table of entries with a heap over them. The heap's top is the entry that will
- * be full first, so the one place that may be given away is found at once; entries are named by
- * 16-bit numbers, which is what keeps a peer within its 64 bytes. */
+/* A shard is a hash table over an array of entries that are named by 16-bit numbers, which is what
+ * keeps a peer within its 64 bytes. Entries whose peer is full again are found by sweeping all of
+ * them, but only when a newcomer finds no place, and as rarely as that pays. */
 #include "shared/policy/bucket.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { NONE = UINT16_MAX, FIRST_ENTRIES = 16 };
+enum { NONE = UINT16_MAX, FIRST_ENTRIES = 16, GROWTH = 16 };
+
+/* A full table is swept no more often than this: the cost of a flood stays bounded, and newcomers
+ * wait no longer than that for a place that has come free. */
+enum { SWEEP_PAUSE_NS = 20000000 };
 
 struct entry {
     struct siphash peer;
     uint64_t full_at_ns[BUCKET_LANES]; /* GCRA's theoretical arrival times; past: full */
-    uint16_t place;                    /* in the heap */
-    uint16_t next;                     /* of the same hash chain, or NONE */
+    uint16_t next;                     /* of the same hash chain, or of the free ones; or NONE */
+    bool taken;
 };
 
 struct shard {
     pthread_mutex_t mutex;
-    struct entry *entries; /* [0, n) are taken */
-    uint16_t *heap;        /* entry numbers, the earliest full first */
-    uint16_t *chains;      /* entry numbers by hash, or NONE */
-    uint64_t now_ns;       /* the latest that was passed in */
-    size_t n;
-    size_t room; /* of each of the three arrays */
+    struct entry *entries; /* `room` of them */
+    uint16_t *chains;      /* entry numbers by hash, or NONE; as many */
+    size_t room;
+    size_t n;          /* taken */
+    uint16_t free;     /* the first of those that are not */
+    uint64_t now_ns;   /* the latest that was passed in */
+    uint64_t sweep_ns; /* when a full table may be swept again */
     uint64_t crowd_full_at_ns[BUCKET_LANES];
     uint64_t allowed, refused, crowded_out;
 } __attribute__((aligned(64)));
@@ -44,8 +49,10 @@ struct bucket_table *bucket_table_new(size_t most_peers, const struct siphash_ke
     table->key = *key;
     table->most = most_peers / BUCKET_SHARDS;
     must(table->most < NONE);
-    for (size_t i = 0; i < BUCKET_SHARDS; i++)
+    for (size_t i = 0; i < BUCKET_SHARDS; i++) {
+        table->shards[i].free = NONE;
         must(pthread_mutex_init(&table->shards[i].mutex, NULL) == 0);
+    }
     return table;
 }
 
@@ -56,7 +63,6 @@ struct bucket_table *bucket_table_free(struct bucket_table *table)
     for (size_t i = 0; i < BUCKET_SHARDS; i++) {
         struct shard *shard = &table->shards[i];
         free(shard->entries);
-        free(shard->heap);
         free(shard->chains);
         must(pthread_mutex_destroy(&shard->mutex) == 0);
     }
@@ -86,58 +92,7 @@ static void unlock(struct shard *shard)
     must(pthread_mutex_unlock(&shard->mutex) == 0);
 }
 
-/* --- the heap --- */
-
-static uint64_t full_at(const struct entry *entry)
-{
-    uint64_t latest = 0;
-    for (size_t i = 0; i < BUCKET_LANES; i++)
-        if (entry->full_at_ns[i] > latest)
-            latest = entry->full_at_ns[i];
-    return latest;
-}
-
-static uint64_t full_at_place(const struct shard *shard, size_t place)
-{
-    return full_at(&shard->entries[shard->heap[place]]);
-}
-
-static void put_at(struct shard *shard, size_t place, uint16_t number)
-{
-    shard->heap[place] = number;
-    shard->entries[number].place = (uint16_t)place;
-}
-
-static void sift_up_locked(struct shard *shard, size_t place)
-{
-    uint16_t number = shard->heap[place];
-    uint64_t mine = full_at(&shard->entries[number]);
-    while (place > 0 && full_at_place(shard, (place - 1) / 2) > mine) {
-        put_at(shard, place, shard->heap[(place - 1) / 2]);
-        place = (place - 1) / 2;
-    }
-    put_at(shard, place, number);
-}
-
-static void sift_down_locked(struct shard *shard, size_t place)
-{
-    uint16_t number = shard->heap[place];
-    uint64_t mine = full_at(&shard->entries[number]);
-    for (;;) {
-        size_t child = 2 * place + 1;
-        if (child >= shard->n)
-            break;
-        if (child + 1 < shard->n && full_at_place(shard, child + 1) < full_at_place(shard, child))
-            child++;
-        if (full_at_place(shard, child) >= mine)
-            break;
-        put_at(shard, place, shard->heap[child]);
-        place = child;
-    }
-    put_at(shard, place, number);
-}
-
-/* --- the hash chains --- */
+/* --- places --- */
 
 static uint16_t *chain_of(const struct shard *shard, struct siphash peer)
 {
@@ -146,7 +101,7 @@ static uint16_t *chain_of(const struct shard *shard, struct siphash peer)
 
 static struct entry *find_locked(const struct shard *shard, struct siphash peer)
 {
-    if (shard->n == 0)
+    if (shard->room == 0)
         return NULL;
     for (uint16_t i = *chain_of(shard, peer); i != NONE; i = shard->entries[i].next)
         if (shard->entries[i].peer.a == peer.a && shard->entries[i].peer.b == peer.b)
@@ -161,12 +116,34 @@ static void link_locked(struct shard *shard, uint16_t number)
     *chain = number;
 }
 
-static void unlink_locked(struct shard *shard, uint16_t number)
+static uint64_t full_at(const struct entry *entry)
 {
-    uint16_t *at = chain_of(shard, shard->entries[number].peer);
-    while (*at != number)
-        at = &shard->entries[*at].next;
-    *at = shard->entries[number].next;
+    uint64_t latest = 0;
+    for (size_t i = 0; i < BUCKET_LANES; i++)
+        if (entry->full_at_ns[i] > latest)
+            latest = entry->full_at_ns[i];
+    return latest;
+}
+
+/* Gives the places of those who are full again free, and makes chains of the others and of the free
+ * ones anew. */
+static void sweep_locked(struct shard *shard, uint64_t now_ns)
+{
+    shard->n = 0;
+    shard->free = NONE;
+    memset(shard->chains, 0xff, shard->room * sizeof *shard->chains);
+    for (size_t i = shard->room; i-- > 0;) {
+        struct entry *entry = &shard->entries[i];
+        if (!entry->taken || full_at(entry) <= now_ns) {
+            entry->taken = false;
+            entry->next = shard->free;
+            shard->free = (uint16_t)i;
+            continue;
+        }
+        link_locked(shard, (uint16_t)i);
+        shard->n++;
+    }
+    shard->sweep_ns = now_ns + SWEEP_PAUSE_NS;
 }
 
 static void *resize(void *array, size_t n, size_t size)
@@ -177,42 +154,47 @@ static void *resize(void *array, size_t n, size_t size)
 }
 
 /* By little at a time: what is not yet used counts towards the bytes of a peer, too. */
-static void grow_locked(struct shard *shard, size_t most)
+static void grow_locked(struct shard *shard, size_t most, uint64_t now_ns)
 {
-    size_t room = shard->room + shard->room / 16 + FIRST_ENTRIES;
+    size_t room = shard->room + shard->room / GROWTH + FIRST_ENTRIES;
     if (room > most)
         room = most;
     shard->entries = resize(shard->entries, room, sizeof *shard->entries);
-    shard->heap = resize(shard->heap, room, sizeof *shard->heap);
     shard->chains = resize(shard->chains, room, sizeof *shard->chains);
+    memset(&shard->entries[shard->room], 0, (room - shard->room) * sizeof *shard->entries);
     shard->room = room;
-    memset(shard->chains, 0xff, room * sizeof *shard->chains);
-    for (size_t i = 0; i < shard->n; i++)
-        link_locked(shard, (uint16_t)i);
+    sweep_locked(shard, now_ns);
 }
 
-/* A place for a peer that has none: one whose peer is full again, else a new one, else none. */
+/* Sees to it that there is a free place, if there can be one. Growing waits until sweeping no
+ * longer yields a good part of the table, so that either is rare. */
+static void make_room_locked(struct shard *shard, size_t most, uint64_t now_ns)
+{
+    if (shard->free != NONE)
+        return;
+    if (shard->room == most) {
+        if (now_ns >= shard->sweep_ns)
+            sweep_locked(shard, now_ns);
+        return;
+    }
+    if (shard->room > 0)
+        sweep_locked(shard, now_ns);
+    if (shard->room - shard->n <= shard->room / GROWTH)
+        grow_locked(shard, most, now_ns);
+}
+
 static struct entry *add_locked(struct shard *shard, size_t most, struct siphash peer,
                                 uint64_t now_ns)
 {
-    uint16_t number;
-    if (shard->n > 0 && full_at_place(shard, 0) <= now_ns) {
-        number = shard->heap[0];
-        unlink_locked(shard, number);
-    } else if (shard->n < most) {
-        if (shard->n == shard->room)
-            grow_locked(shard, most);
-        number = (uint16_t)shard->n++;
-        shard->entries[number].place = number;
-        shard->heap[number] = number;
-    } else {
+    make_room_locked(shard, most, now_ns);
+    if (shard->free == NONE)
         return NULL;
-    }
+    uint16_t number = shard->free;
     struct entry *entry = &shard->entries[number];
-    entry->peer = peer;
-    memset(entry->full_at_ns, 0, sizeof entry->full_at_ns);
+    shard->free = entry->next;
+    *entry = (struct entry){.peer = peer, .taken = true};
     link_locked(shard, number);
-    sift_up_locked(shard, entry->place);
+    shard->n++;
     return entry;
 }
 
@@ -281,8 +263,6 @@ bool bucket_take(struct bucket_table *table, struct siphash peer, const struct b
     if (passed) {
         take(lanes, asks, n, now_ns, answers);
         shard->allowed++;
-        if (entry != NULL)
-            sift_down_locked(shard, entry->place);
     } else {
         shard->refused++;
     }
@@ -297,7 +277,7 @@ bool bucket_look(struct bucket_table *table, struct siphash peer, const struct b
 {
     struct shard *shard = lock_shard(table, peer, &now_ns);
     const struct entry *entry = find_locked(shard, peer);
-    bool full = entry == NULL && shard->n == table->most && full_at_place(shard, 0) > now_ns;
+    bool full = shard->n == table->most && now_ns < shard->sweep_ns;
     const uint64_t *lanes = entry != NULL ? entry->full_at_ns
                             : full        ? shard->crowd_full_at_ns
                                           : all_full;
@@ -323,8 +303,6 @@ void bucket_charge(struct bucket_table *table, struct siphash peer, const struct
         after_ns -= answer.retry_after_ns;
     if (after_ns > *lane)
         *lane = after_ns;
-    if (entry != NULL)
-        sift_down_locked(shard, entry->place);
     unlock(shard);
 }
 
@@ -335,8 +313,7 @@ void bucket_read_stats(struct bucket_table *table, struct bucket_stats *stats)
         struct shard *shard = &table->shards[i];
         must(pthread_mutex_lock(&shard->mutex) == 0);
         stats->peers += shard->n;
-        stats->bytes +=
-            shard->room * (sizeof *shard->entries + sizeof *shard->heap + sizeof *shard->chains);
+        stats->bytes += shard->room * (sizeof *shard->entries + sizeof *shard->chains);
         stats->allowed += shard->allowed;
         stats->refused += shard->refused;
         stats->crowded_out += shard->crowded_out;
