@@ -148,6 +148,9 @@ static void test_a_look_takes_nothing_and_remembers_nobody(void **state)
         bucket_charge(table, peer_of(1), &ask, now_ns);
     assert_false(bucket_look(table, peer_of(1), &ask, now_ns, &answer));
     assert_int_equal(answer.retry_after_ns, 2 * SECOND);
+    now_ns += SECOND;
+    assert_false(bucket_look(table, peer_of(1), &ask, now_ns, &answer));
+    assert_int_equal(answer.retry_after_ns, SECOND);
     assert_true(call(peer_of(1), per_minute, NULL)); /* a bucket of its own */
 }
 

@@ -73,6 +73,18 @@ static void test_a_block_begins_a_clean_slate(void **state)
     assert_int_equal(violations_blocked_ms(violations, alice, 1060000), 0);
 }
 
+/* Also where what led to it is still within the period. */
+static void test_a_clean_slate_within_a_long_period(void **state)
+{
+    (void)state;
+    violations = violations_free(violations);
+    violations = violations_new((struct rate){2, UINT64_C(3600000000000)});
+    assert_false(violations_add(violations, alice, 10000000));
+    assert_true(violations_add(violations, alice, 10000000));
+    assert_false(violations_add(violations, alice, 10060000));
+    assert_true(violations_add(violations, alice, 10060000));
+}
+
 static void test_a_threshold_of_one(void **state)
 {
     (void)state;
@@ -153,6 +165,7 @@ int main(void)
         TEST(test_nine_in_any_minute_do_not),
         TEST(test_the_minute_is_any_minute),
         TEST(test_a_block_begins_a_clean_slate),
+        TEST(test_a_clean_slate_within_a_long_period),
         TEST(test_a_threshold_of_one),
         TEST(test_against_a_naive_model),
         TEST(test_a_blocked_peer_survives_a_flood),
