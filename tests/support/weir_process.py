@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -15,7 +14,7 @@ import grpc
 
 from messages import messages
 from rest_client import CurlFailed, Reply, SseStream, curl_command
-from waiting import die_with_parent, slow, wait_until
+from waiting import slow, wait_until, with_parent
 
 BINARY = os.environ.get("WEIR_BINARY", "")
 SUPPORT = os.path.dirname(os.path.abspath(__file__))
@@ -60,14 +59,10 @@ class Weir:
 
     def launch(self):
         """Starts the process without waiting for it to be ready."""
-        def before():
-            die_with_parent()
-            if self.nofile:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
         self.process = subprocess.Popen(
-            [self.binary, *self.flags], cwd=self.directory, env=self.environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            preexec_fn=before)
+            with_parent([self.binary, *self.flags], self.nofile), cwd=self.directory,
+            env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, [self.lines]),
                              daemon=True),
@@ -244,9 +239,9 @@ def run_once(*flags, settings=None, files=None, binary=None, modes=None, seconds
             os.chmod(os.path.join(directory, name), mode)
         try:
             return subprocess.run(
-                [binary or BINARY, *flags], cwd=directory, text=True, check=False,
+                with_parent([binary or BINARY, *flags]), cwd=directory, text=True, check=False,
                 env={**_environment(directory), **(settings or {})}, capture_output=True,
-                stdin=subprocess.DEVNULL, timeout=slow(seconds), preexec_fn=die_with_parent)
+                stdin=subprocess.DEVNULL, timeout=slow(seconds))
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"weir {flags} runs on: {error.output} {error.stderr}") from None
 
