@@ -11,7 +11,7 @@ void audit_log(const struct request *request, enum log_level level, const char *
     log_begin(&line, level, "audit", event);
     if (!line.on)
         return;
-    peer_text(&request->given.peer, peer);
+    peer_text(&request->client, peer);
     log_text(&line, "request_id", request->id);
     log_text(&line, "protocol", request->port->protocol);
     log_text(&line, "flow", request->given.method->flow);

@@ -14,12 +14,14 @@
 
 struct authenticator;
 struct key_refresh;
+struct limits;
 
 /* Fixed after start; any thread may read. */
 struct core {
     const struct contract *contract;
     struct prompt **prompts; /* by method index; NULL for built-ins; owned */
     struct readiness *readiness;
+    struct limits *limits;    /* limits.h; NULL: none */
     uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
     int64_t (*now_s)(void);   /* wall clock, since 1970; the same */
     struct authenticator *authenticator; /* owned; closed until it is set up */

@@ -1,5 +1,6 @@
 /* The file of API keys: text -> table. */
 #include "shared/policy/apikey_table.h"
+#include "shared/policy/rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,21 +63,12 @@ static bool parse_number(struct span text, uint64_t *number)
 
 bool apikey_parse_limit(struct span text, uint64_t *count, uint64_t *period_ms)
 {
-    static const struct {
-        const char *name;
-        uint64_t ms;
-    } units[] = {{"second", 1000}, {"minute", 60000}, {"hour", 3600000}};
-    const char *slash = text.len > 0 ? memchr(text.at, '/', text.len) : NULL;
-    if (slash == NULL || !parse_number(span_make(text.at, (size_t)(slash - text.at)), count) ||
-        *count == 0)
+    struct rate rate;
+    if (!rate_parse(text, &rate))
         return false;
-    struct span unit = span_from(text, (size_t)(slash - text.at) + 1);
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        *period_ms = units[i].ms;
-        if (span_is(unit, units[i].name))
-            return true;
-    }
-    return false;
+    *count = rate.count;
+    *period_ms = rate.period_ns / 1000000U;
+    return true;
 }
 
 /* Days since 1970-01-01 of a date of the Gregorian calendar (H. Hinnant, days_from_civil). */
