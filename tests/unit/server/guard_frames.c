@@ -353,7 +353,7 @@ static void test_field_count(void **state)
 
 /* --- streams --- */
 
-static void test_opestreams.count(void **state)
+static void test_open_streams(void **state)
 {
     (void)state;
     open_connection();
@@ -686,7 +686,7 @@ int main(void)
         TEST(test_block_bytes),
         TEST(test_header_syntax),
         TEST(test_field_count),
-        TEST(test_opestreams.count),
+        TEST(test_open_streams),
         TEST(test_how_streams_end),
         TEST(test_owed),
         TEST(test_answered_calls_cost_nothing),
