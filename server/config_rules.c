@@ -111,6 +111,22 @@ static bool check_url(const char *url, char error[CONFIG_ERROR_BYTES])
     return true;
 }
 
+static bool check_tls(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    bool cert = config->tls_cert_file[0] != '\0', key = config->tls_key_file[0] != '\0';
+    if (cert && !key)
+        return refuse(error, "TLS_KEY_FILE: TLS_CERT_FILE is set, and its key is needed, too");
+    if (key && !cert)
+        return refuse(error, "TLS_CERT_FILE: TLS_KEY_FILE is set, and its certificate is needed, "
+                             "too");
+    if (config->tls_client_ca_file[0] != '\0' && !cert)
+        return refuse(error, "TLS_CLIENT_CA_FILE: it needs TLS_CERT_FILE and TLS_KEY_FILE");
+    if (cert && !config->grpc_guard && !config->no_grpc)
+        return refuse(error, "GRPC_GUARD: TLS for gRPC is the guard's; leave it on, or set "
+                             "NO_GRPC=true");
+    return true;
+}
+
 static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYTES])
 {
     if (strcmp(config->llm_provider, "auto") == 0)
@@ -143,7 +159,7 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         config->port == config->grpc_port)
         return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "
                              "both protocols on one");
-    if (!check_model(config, error))
+    if (!check_tls(config, error) || !check_model(config, error))
         return false;
     if (config->exposed[0] != '\0' && !config->debug) {
         (void)snprintf(error, CONFIG_ERROR_BYTES,

@@ -374,7 +374,7 @@ enum guard_rule guard_frames_server(struct guard_frames *frames, struct span byt
 {
     struct guard_frame *frame = &frames->server;
     enum guard_rule rule = GUARD_FINE;
-    while (rule == GUARD_FINE && bytes.len > 0) {
+    while (bytes.len > 0) { /* all of it, for that the end of a frame stays known */
         if (frame->got < HEAD_BYTES) {
             if (!read_head(frame, &bytes))
                 break;
@@ -382,8 +382,11 @@ enum guard_rule guard_frames_server(struct guard_frames *frames, struct span byt
         } else {
             frame->at += (uint32_t)read_payload(frame, &bytes).len;
         }
-        if (frame->left == 0)
-            rule = on_server_end(frames, now_ms);
+        if (frame->left > 0)
+            continue;
+        enum guard_rule each = on_server_end(frames, now_ms);
+        if (rule == GUARD_FINE)
+            rule = each;
     }
     return rule;
 }

@@ -4,7 +4,7 @@
  *
  * Both sides are fed the bytes in the order in which they are relayed, in any pieces. Nothing is
  * changed or kept of them. Pure: time is passed in (tick_ms). Owner thread only. The owner calls
- * guard_frames_fini. After the first breach a side must not be fed again. */
+ * guard_frames_fini. After the first breach neither side must be fed again. */
 #ifndef WEIR_SERVER_GUARD_FRAMES_H
 #define WEIR_SERVER_GUARD_FRAMES_H
 
@@ -55,7 +55,8 @@ struct guard_frames {
 
 void guard_frames_init(struct guard_frames *frames, tick_ms now_ms);
 void guard_frames_fini(struct guard_frames *frames);
-/* Bytes of the client, of the server: GUARD_FINE, or the rule that is broken in them. */
+/* Bytes of the client, of the server: GUARD_FINE, or the rule that is broken in them. The client's
+ * are not looked at any further then; the server's are. */
 MUST_USE enum guard_rule guard_frames_client(struct guard_frames *frames, struct span bytes,
                                              tick_ms now_ms);
 MUST_USE enum guard_rule guard_frames_server(struct guard_frames *frames, struct span bytes,
@@ -63,7 +64,7 @@ MUST_USE enum guard_rule guard_frames_server(struct guard_frames *frames, struct
 /* The client's preface and SETTINGS are complete. */
 static inline bool guard_frames_begun(const struct guard_frames *frames)
 {
-    return frames->settings_seen && frames->since_ms == TICK_NEVER;
+    return frames->settings_seen;
 }
 /* How long the client has owed the end of the request it is slowest with; 0: it owes none. */
 uint64_t guard_frames_owed_ms(const struct guard_frames *frames, tick_ms now_ms);

@@ -14,10 +14,22 @@
 /* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
 enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS = 500 };
 
+/* What clients may take. The bounds of a whole request are settings; these are of its parts. */
+enum {
+    HANDSHAKE_MS = 5000,
+    HEAD_MS = 10000,
+    FRAME_MS = 20000,
+    MESSAGE_MS = 60000,
+    READ_MS = 30000,
+    LINGER_MS = 1000,
+    RPC_IDLE_MS = 300000,
+    RPC_AGE_MS = 1800000
+};
+
 struct life {
     const struct config *config;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     uv_timer_t tick; /* looks whether the drain is done */
     uv_async_t rpc_done;
     struct front_door *door;
@@ -29,6 +41,7 @@ struct life {
     struct core_worker **core_workers;
     size_t n_workers;
     struct rpc_listener *rpc;
+    struct tls *tls; /* NULL: plain text */
     bool draining, aborted, rpc_is_done;
     uint64_t drained_since_ms;
 };
@@ -43,12 +56,12 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-/* Each gRPC connection takes two descriptors (front_door.h). */
+/* Each gRPC connection takes two descriptors (front_door.h), and one more through the guard. */
 static size_t connection_cap(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : 2);
+    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : config->grpc_guard ? 3 : 2);
     if (config->max_connections <= cap)
         return config->max_connections;
     struct log_line line;
@@ -78,10 +91,42 @@ static void fill_in_llm(struct llm_settings *llm, const struct config *config)
     };
 }
 
-static void on_rest_closed(void *context, const struct peer *peer)
+static void on_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
     front_door_closed(life->door, peer);
+}
+
+static SSL_CTX *next_context(void *context)
+{
+    const struct life *life = context;
+    return tls_context(life->tls, TLS_REST);
+}
+
+static void to_rpc(void *context, int fd, const struct peer *peer, struct certificate *certificate)
+{
+    const struct life *life = context;
+    rpc_listener_adopt(life->rpc, fd, peer, certificate);
+}
+
+static bool open_tls(struct life *life)
+{
+    const struct config *config = life->config;
+    char error[256] = "";
+    const struct tls_settings settings = {
+        .cert_file = config->tls_cert_file,
+        .key_file = config->tls_key_file,
+        .client_ca_file = config->tls_client_ca_file,
+        .min_version = config->tls_min_version,
+        .allow_open_key = config->debug,
+        .prepare_rest = rest_prepare_tls,
+    };
+    if (config->tls_cert_file[0] == '\0')
+        return true;
+    life->tls = tls_new(&settings, error);
+    if (life->tls == NULL)
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return life->tls != NULL;
 }
 
 static void start_workers(struct life *life)
@@ -90,19 +135,41 @@ static void start_workers(struct life *life)
     const struct rest_settings settings = {
         .max_body_bytes = config->max_body_bytes,
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .request_read_timeout_ms = config->keep_alive_timeout_ms,
+        .handshake_timeout_ms = HANDSHAKE_MS,
+        .head_timeout_ms = HEAD_MS,
+        .body_timeout_ms = MESSAGE_MS,
+        .read_timeout_ms = READ_MS,
         .gzip_min_bytes = config->gzip_min_bytes,
         .sse_comment_ms = 15000,
-        .closed = on_rest_closed,
+        .closed = on_closed,
         .context = life,
+        .tls = life->tls != NULL ? next_context : NULL,
+        .certificate = tls_certificate,
+        .tls_context = life,
     };
+    const struct guard_settings guard = {
+        .handshake_ms = HANDSHAKE_MS,
+        .frame_ms = FRAME_MS,
+        .message_ms = MESSAGE_MS,
+        .read_ms = READ_MS,
+        .idle_ms = RPC_IDLE_MS + READ_MS,
+        .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + READ_MS),
+        .linger_ms = LINGER_MS,
+        .tls = life->tls,
+        .to_rpc = to_rpc,
+        .rpc_context = life,
+        .closed = on_closed,
+        .closed_context = life,
+    };
+    bool guarded = config->grpc_guard && !config->no_grpc;
     life->rest = rest_new(&settings, &life->core);
     life->n_workers = config->workers;
     life->workers = calloc(life->n_workers, sizeof(struct worker *));
     life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
-        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm);
+        life->workers[i] =
+            worker_start((unsigned)i, &life->core, life->rest, &life->llm, guarded ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }
@@ -112,7 +179,10 @@ static void start_rpc(struct life *life)
     const struct rpc_settings settings = {
         .max_message_bytes = life->config->max_body_bytes,
         .queues = (unsigned)(life->n_workers < 4 ? life->n_workers : 4),
-        .connection_idle_ms = 300000,
+        .connection_idle_ms = RPC_IDLE_MS,
+        .connection_age_ms = RPC_AGE_MS,
+        .connection_grace_ms = life->config->request_timeout_ms + READ_MS,
+        .secure = life->tls != NULL,
     };
     if (!life->config->no_grpc)
         life->rpc = rpc_listener_new(&settings, &life->core, life->core_workers, life->n_workers);
@@ -160,6 +230,7 @@ static void on_door_closed(void *context)
     struct life *life = context;
     close_handle((uv_handle_t *)&life->on_term);
     close_handle((uv_handle_t *)&life->on_int);
+    close_handle((uv_handle_t *)&life->on_hup);
     close_handle((uv_handle_t *)&life->tick);
     close_handle((uv_handle_t *)&life->rpc_done);
 }
@@ -234,15 +305,32 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
+/* What files hold is read again; nothing that is open ends. */
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct life *life = signal->data;
+    char error[256] = "";
+    (void)number;
+    if (life->tls == NULL)
+        return;
+    if (tls_reload(life->tls, error))
+        log_event(LOG_INFO, "lifecycle", "certificates_reloaded", NULL, NULL);
+    else
+        log_event(LOG_ERROR, "lifecycle", "certificates_kept", "reason", error);
+}
+
 static void watch_signals(struct life *life)
 {
     must(uv_signal_init(&life->loop, &life->on_term) == 0);
     must(uv_signal_init(&life->loop, &life->on_int) == 0);
+    must(uv_signal_init(&life->loop, &life->on_hup) == 0);
     must(uv_timer_init(&life->loop, &life->tick) == 0);
     must(uv_async_init(&life->loop, &life->rpc_done, on_rpc_done_here) == 0);
-    life->on_term.data = life->on_int.data = life->tick.data = life->rpc_done.data = life;
+    life->on_term.data = life->on_int.data = life->on_hup.data = life->tick.data =
+        life->rpc_done.data = life;
     must(uv_signal_start(&life->on_term, on_signal, SIGTERM) == 0);
     must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
+    must(uv_signal_start(&life->on_hup, on_reload, SIGHUP) == 0);
 }
 
 /* main blocked them; those that came meanwhile are delivered now. */
@@ -252,6 +340,7 @@ static void take_signals(void)
     (void)sigemptyset(&ours);
     (void)sigaddset(&ours, SIGTERM);
     (void)sigaddset(&ours, SIGINT);
+    (void)sigaddset(&ours, SIGHUP);
     must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
 }
 
@@ -265,6 +354,8 @@ static bool open_door(struct life *life)
         .grpc_port = (uint16_t)config->grpc_port,
         .single_port = config->single_port,
         .no_grpc = config->no_grpc,
+        .guard = config->grpc_guard,
+        .tls = life->tls != NULL,
         .max_connections = connection_cap(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
@@ -310,8 +401,9 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
-    if (!open_door(&life)) {
+    if (!open_tls(&life) || !open_door(&life)) {
         must(uv_loop_close(&life.loop) == 0);
+        life.tls = tls_free(life.tls);
         core_fini(&life.core);
         return 1;
     }
@@ -332,6 +424,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
     life.rest = rest_free(life.rest);
+    life.tls = tls_free(life.tls);
     core_fini(&life.core);
     llm_global_fini();
     free(life.workers);
