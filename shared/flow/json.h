@@ -3,7 +3,8 @@
  * Reading is strict (V3): unknown fields are refused with their path, duplicate keys too; at most
  * 32 levels; UTF-8 only and no NUL in strings; 64-bit integers as strings or numbers; enums by name
  * or number; bytes in base64 (both alphabets); a field by its JSON name, its proto name or that in
- * lowerCamelCase; null is absence; of a oneof at most one member. Fields that are grpc_only are unknown here.
+ * lowerCamelCase; null is absence; of a oneof at most one member. Fields that are grpc_only are
+ * unknown here.
  *
  * Writing: every field is written, also those at their default (so that a client sees the shape),
  * except absent messages and unchosen oneof members; grpc_only fields are left out. */

@@ -170,11 +170,13 @@ static bool is_camel_of(struct span name, const char *proto_name)
     return i == name.len;
 }
 
-static bool is_name_of(const struct contract_message *type, size_t index, struct span name)
+/* Both spellings that protoc knows are taken from a caller; a model was told one name (V3, V4). */
+static bool is_name_of(const struct reader *reader, const struct contract_message *type,
+                       size_t index, struct span name)
 {
     const char *proto_name = type->pb->fields[index].name;
     return span_is(name, type->fields[index].json_name) || span_is(name, proto_name) ||
-           is_camel_of(name, proto_name);
+           (!reader->lenient && is_camel_of(name, proto_name));
 }
 
 /* The field of this name, in any spelling; SIZE_MAX when there is none. */
@@ -182,20 +184,20 @@ static size_t find_field(const struct reader *reader, const struct contract_mess
                          struct span name)
 {
     for (size_t i = 0; i < type->pb->n_fields; i++)
-        if (is_name_of(type, i, name) && is_known(reader, &type->fields[i]))
+        if (is_name_of(reader, type, i, name) && is_known(reader, &type->fields[i]))
             return i;
     return SIZE_MAX;
 }
 
 /* Does another member name the same field? Only members of known fields are asked about, so that
  * this is done a few times a field, however many members there are. */
-static bool is_given_twice(json_t *object, struct span name, const struct contract_message *type,
-                           size_t index)
+static bool is_given_twice(const struct reader *reader, json_t *object, struct span name,
+                           const struct contract_message *type, size_t index)
 {
     for (void *iter = json_object_iter(object); iter != NULL;
          iter = json_object_iter_next(object, iter)) {
         struct span other = span_make(json_object_iter_key(iter), json_object_iter_key_len(iter));
-        if (other.at != name.at && is_name_of(type, index, other))
+        if (other.at != name.at && is_name_of(reader, type, index, other))
             return true;
     }
     return false;
@@ -213,7 +215,7 @@ static enum json_result read_member(struct reader *reader, json_t *object, struc
         return refuse(reader, &at, "unknown_field", "There is no such field.");
     const struct contract_field *field = &type->fields[index];
     at = path_field(up, field->json_name);
-    if (is_given_twice(object, name, type, index))
+    if (is_given_twice(reader, object, name, type, index))
         return refuse(reader, &at, "duplicate_field", "The field is given in two spellings.");
     if (json_is_null(value))
         return JSON_FINE;

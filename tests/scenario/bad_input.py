@@ -146,25 +146,29 @@ class BadRequests(Scenario):
                     self.assert_problem(reply, 404, "NOT_FOUND")
 
     def test_body_over_the_cap_by_length(self):
-        with self.weir.connect() as connection:  # refused before a byte of the body is sent
+        # Refused before a byte of the body is sent. (One byte over is refused too, after it is
+        # read: h2o's limit is one more than the cap, as it counts chunked bodies another way.)
+        with self.weir.connect() as connection:
             connection.sendall(b"POST /tell-joke HTTP/1.1\r\nHost: weir\r\n"
                                b"Content-Type: application/json\r\n"
-                               b"Content-Length: %d\r\n\r\n" % (CAP + 1))
+                               b"Content-Length: %d\r\n\r\n" % (CAP + 2))
             begin = time.monotonic()
             got = connection.recv(65536)
             self.assertIn(b" 413 ", got.split(b"\r\n")[0])
             self.assertLess(time.monotonic() - begin, slow(2))
-        body = b" " * CAP + b"{}"
-        self.assert_problem(self.weir.curl("/tell-joke", body, headers=["Expect:"]), 413,
-                            "RESOURCE_EXHAUSTED")
+        for over in (1, 2, CAP):
+            body = b" " * (CAP + over - 2) + b"{}"
+            self.assert_problem(self.weir.curl("/tell-joke", body, headers=["Expect:"]), 413,
+                                "RESOURCE_EXHAUSTED")
         reply = self.weir.curl("/tell-joke", body, headers=["Expect: 100-continue"])
         self.assert_problem(reply, 413, "RESOURCE_EXHAUSTED")
 
     def test_body_over_the_cap_by_chunk(self):
-        body = b" " * CAP + b"{}"
-        reply = self.weir.curl("/tell-joke", body, headers=["Transfer-Encoding: chunked",
-                                                            "Expect:"])
-        self.assert_problem(reply, 413, "RESOURCE_EXHAUSTED")
+        for over in (1, 2, CAP):
+            body = b" " * (CAP + over - 2) + b"{}"
+            reply = self.weir.curl("/tell-joke", body, headers=["Transfer-Encoding: chunked",
+                                                                "Expect:"])
+            self.assert_problem(reply, 413, "RESOURCE_EXHAUSTED")
 
     def test_body_at_the_cap(self):
         body = b" " * (CAP - 2) + b"{}"
