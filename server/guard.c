@@ -58,7 +58,7 @@ static void on_closed(uv_handle_t *handle)
         relay->previous->next = relay->next;
     else
         guard->relays = relay->next;
-    wire_fini(&relay->wire);
+    guard_wire_fini(&relay->wire);
     if (relay->inside >= 0)
         (void)close(relay->inside);
     guard_frames_fini(&relay->frames);
@@ -260,7 +260,7 @@ void guard_adopt(struct guard *guard, int fd, const struct peer *peer, enum tls_
         return;
     }
     SSL_CTX *context = guard->settings.tls != NULL ? tls_context(guard->settings.tls, use) : NULL;
-    wire_init(&relay->wire, fd, context);
+    guard_wire_init(&relay->wire, fd, context);
     SSL_CTX_free(context);
     relay->guard = guard;
     relay->peer = *peer;

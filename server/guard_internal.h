@@ -27,8 +27,8 @@ struct relay {
     struct guard *guard;
     struct relay *next, *previous;
     struct peer peer;
-    struct wire wire; /* the client's side */
-    int inside;       /* our end of the pair; -1: there is none yet */
+    struct guard_wire wire; /* the client's side */
+    int inside;             /* our end of the pair; -1: there is none yet */
     uv_poll_t wire_poll, inside_poll;
     int wire_events, inside_events; /* that the polls wait for */
     unsigned handles;               /* not yet closed */

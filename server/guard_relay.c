@@ -76,7 +76,7 @@ static void push_up(struct relay *relay, const char *bytes, size_t len)
 /* False: the client is gone. */
 static bool push_down(struct relay *relay, const char *bytes, size_t len)
 {
-    ssize_t sent = relay->down.len == 0 ? wire_write(&relay->wire, bytes, len) : WIRE_AGAIN;
+    ssize_t sent = relay->down.len == 0 ? guard_wire_write(&relay->wire, bytes, len) : WIRE_AGAIN;
     if (sent == WIRE_BROKEN)
         return false;
     if (relay->down.len == 0)
@@ -90,7 +90,8 @@ static bool flush_down(struct relay *relay)
 {
     if (relay->down.len == 0)
         return true;
-    ssize_t sent = wire_write(&relay->wire, relay->down.at + relay->down.from, relay->down.len);
+    ssize_t sent =
+        guard_wire_write(&relay->wire, relay->down.at + relay->down.from, relay->down.len);
     if (sent == WIRE_BROKEN)
         return false;
     if (sent > 0) {
@@ -124,7 +125,7 @@ static bool pull_up(struct relay *relay)
     struct guard *guard = relay->guard;
     for (unsigned i = 0; i < READS_A_TURN && may_read_wire(relay); i++) {
         size_t room = GUARD_BUFFER_BYTES - relay->up.len;
-        ssize_t got = wire_read(&relay->wire, guard->bytes, room);
+        ssize_t got = guard_wire_read(&relay->wire, guard->bytes, room);
         if (got == WIRE_AGAIN)
             return true;
         if (got == WIRE_BROKEN)
@@ -149,7 +150,7 @@ static bool pull_up(struct relay *relay)
                 return false;
             flush_up(relay);
         }
-        if ((size_t)got < room && !wire_holds_bytes(&relay->wire))
+        if ((size_t)got < room && !guard_wire_holds_bytes(&relay->wire))
             return true;
     }
     return true;
@@ -188,7 +189,7 @@ static bool pull_down(struct relay *relay)
 static bool drop_up(struct relay *relay)
 {
     while (relay->dropped < MOST_DROPPED) {
-        ssize_t got = wire_read(&relay->wire, relay->guard->bytes, GUARD_BUFFER_BYTES);
+        ssize_t got = guard_wire_read(&relay->wire, relay->guard->bytes, GUARD_BUFFER_BYTES);
         if (got == WIRE_AGAIN)
             return true;
         if (got <= 0)
@@ -233,7 +234,7 @@ static void wait_for_more(struct relay *relay)
 
 static bool shake(struct relay *relay)
 {
-    int done = wire_shake(&relay->wire);
+    int done = guard_wire_shake(&relay->wire);
     if (done != 1)
         return done == WIRE_AGAIN;
     relay->framed =
@@ -259,7 +260,7 @@ static bool say_good_bye(struct relay *relay)
         return false;
     if (relay->down.len == 0 && !relay->down.shut) {
         relay->down.shut = true;
-        wire_shut(&relay->wire);
+        guard_wire_shut(&relay->wire);
     }
     return drop_up(relay);
 }

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void wire_init(struct wire *wire, int fd, SSL_CTX *context)
+void guard_wire_init(struct guard_wire *wire, int fd, SSL_CTX *context)
 {
-    *wire = (struct wire){.fd = fd};
+    *wire = (struct guard_wire){.fd = fd};
     if (context == NULL)
         return;
     wire->ssl = SSL_new(context);
@@ -16,7 +16,7 @@ void wire_init(struct wire *wire, int fd, SSL_CTX *context)
     SSL_set_accept_state(wire->ssl);
 }
 
-void wire_fini(struct wire *wire)
+void guard_wire_fini(struct guard_wire *wire)
 {
     SSL_free(wire->ssl);
     wire->ssl = NULL;
@@ -24,7 +24,7 @@ void wire_fini(struct wire *wire)
     wire->fd = -1;
 }
 
-static int why(struct wire *wire, int result)
+static int why(struct guard_wire *wire, int result)
 {
     int error = SSL_get_error(wire->ssl, result);
     ERR_clear_error();
@@ -35,7 +35,7 @@ static int why(struct wire *wire, int result)
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? WIRE_AGAIN : WIRE_BROKEN;
 }
 
-int wire_shake(struct wire *wire)
+int guard_wire_shake(struct guard_wire *wire)
 {
     if (wire->ssl == NULL)
         return 1;
@@ -55,7 +55,7 @@ static ssize_t result_of(ssize_t done)
     return errno == EAGAIN || errno == EINTR ? WIRE_AGAIN : WIRE_BROKEN;
 }
 
-ssize_t wire_read(struct wire *wire, char *to, size_t len)
+ssize_t guard_wire_read(struct guard_wire *wire, char *to, size_t len)
 {
     if (wire->ssl == NULL)
         return result_of(recv(wire->fd, to, len, 0));
@@ -73,12 +73,12 @@ ssize_t wire_read(struct wire *wire, char *to, size_t len)
     return got > 0 ? (ssize_t)got : reason;
 }
 
-bool wire_holds_bytes(const struct wire *wire)
+bool guard_wire_holds_bytes(const struct guard_wire *wire)
 {
     return wire->ssl != NULL && SSL_has_pending(wire->ssl) == 1;
 }
 
-ssize_t wire_write(struct wire *wire, const char *from, size_t len)
+ssize_t guard_wire_write(struct guard_wire *wire, const char *from, size_t len)
 {
     if (wire->ssl == NULL)
         return result_of(send(wire->fd, from, len, MSG_NOSIGNAL));
@@ -98,7 +98,7 @@ ssize_t wire_write(struct wire *wire, const char *from, size_t len)
     return (ssize_t)sent;
 }
 
-void wire_shut(struct wire *wire)
+void guard_wire_shut(struct guard_wire *wire)
 {
     if (wire->ssl != NULL && SSL_is_init_finished(wire->ssl) == 1) {
         (void)SSL_shutdown(wire->ssl);
