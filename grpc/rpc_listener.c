@@ -52,7 +52,10 @@ static grpc_server *make_server(const struct rpc_settings *settings)
         setting(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100),
         setting(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, settings->max_message_bytes),
         setting(GRPC_ARG_MAX_METADATA_SIZE, 64 * 1024),
+        /* Measuring the path, the core would offer ever larger windows and frames (of 4 MiB), and
+         * with them ever more memory. */
         setting(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 16 * 1024),
+        setting(GRPC_ARG_HTTP2_BDP_PROBE, 0),
         setting(GRPC_ARG_MAX_CONNECTION_IDLE_MS, settings->connection_idle_ms),
         setting(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                 settings->connection_age_ms > 0 ? settings->connection_age_ms : (uint64_t)INT_MAX),
