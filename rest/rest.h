@@ -11,8 +11,6 @@
 #include "shared/pipeline/core.h"
 
 struct uv_loop_s;
-struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
-struct ssl_st;     /* its SSL */
 struct rest;
 struct rest_worker;
 
@@ -28,15 +26,8 @@ struct rest_settings {
     /* A connection that was handed over is gone. Called on the worker's thread. */
     void (*closed)(void *context, const struct peer *peer);
     void *context;
-    /* A new reference to the TLS context for the next connection; NULL: plain text. */
-    struct ssl_ctx_st *(*tls)(void *context);
-    /* The verified client of a connection, as a new reference; NULL: it showed no certificate. */
-    struct certificate *(*certificate)(const struct ssl_st *ssl);
-    void *tls_context;
 };
 
-/* A context that `tls` gives has to have gone through this, once. */
-void rest_prepare_tls(struct ssl_ctx_st *context);
 /* `settings` is copied; `core` must outlive it. */
 MUST_USE struct rest *rest_new(const struct rest_settings *settings, const struct core *core);
 /* After all workers are gone. Accepts NULL. */

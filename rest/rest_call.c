@@ -282,7 +282,7 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
                                .client_request_id = rest_header_find(req, "x-request-id"),
                                .peer = connection->peer,
                                .certificate = connection->certificate,
-                               .secure = connection->secure,
+                               .secure = connection->relayed,
                                .received_ns = tick_now_ns()};
     return call;
 }

@@ -54,10 +54,8 @@ struct rest_connection {
     h2o_socket_t *socket;
     struct peer peer;
     struct rest_call *call;          /* the request being answered; NULL between requests */
-    SSL_CTX *tls;                    /* a reference; NULL: no TLS of our own */
     struct certificate *certificate; /* a reference; NULL: none was shown */
-    bool secure;                     /* there is TLS, here or before it was relayed */
-    bool relayed;                    /* somebody else counts it */
+    bool relayed;                    /* somebody else counts it, and has taken TLS off */
     struct rest_patience patience;
     struct rest_connection *next, *previous;
 };

@@ -1,6 +1,5 @@
 #include "rest/rest_internal.h"
 
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,7 +19,6 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     /* h2o has one time-out for the head, the body and the idle time between requests. */
     rest->conf.http1.req_timeout = settings->keep_alive_timeout_ms;
     rest->conf.http1.upgrade_to_http2 = 0;
-    rest->conf.handshake_timeout = settings->handshake_timeout_ms;
     h2o_hostconf_t *host =
         h2o_config_register_host(&rest->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
@@ -68,31 +66,12 @@ static void on_connection_closed(void *data)
     if (!connection->relayed)
         worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
     (void)certificate_unref(connection->certificate);
-    SSL_CTX_free(connection->tls);
     free(connection);
 }
 
 static void free_handle(uv_handle_t *handle)
 {
     free(handle);
-}
-
-/* h2o keeps the TLS object to itself, but its BIO knows the socket, and that the connection. */
-static void on_tls_event(const SSL *ssl, int where, int result)
-{
-    (void)result;
-    if ((where & SSL_CB_HANDSHAKE_DONE) == 0)
-        return;
-    const h2o_socket_t *socket = BIO_get_data(SSL_get_rbio(ssl));
-    struct rest_connection *connection = socket->on_close.data;
-    const struct rest_settings *settings = &connection->worker->rest->settings;
-    if (connection->certificate == NULL)
-        connection->certificate = settings->certificate(ssl);
-}
-
-void rest_prepare_tls(SSL_CTX *context)
-{
-    SSL_CTX_set_info_callback(context, on_tls_event);
 }
 
 static struct rest_connection *make_connection(struct rest_worker *worker, int fd,
@@ -123,8 +102,6 @@ static struct rest_connection *make_connection(struct rest_worker *worker, int f
 static void accept_connection(struct rest_worker *worker, struct rest_connection *connection)
 {
     int fd = h2o_socket_get_fd(connection->socket);
-    /* h2o looks at it before this returns, and not later. */
-    worker->accept_context.ssl_ctx = connection->tls;
     h2o_accept(&worker->accept_context, connection->socket);
     /* What it has sent already is still read and answered. */
     if (worker->draining)
@@ -135,14 +112,10 @@ void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *pe
 {
     const struct rest_settings *settings = &worker->rest->settings;
     struct rest_connection *connection = make_connection(worker, fd, peer);
-    if (connection == NULL) {
+    if (connection != NULL)
+        accept_connection(worker, connection);
+    else
         settings->closed(settings->context, peer);
-        return;
-    }
-    if (settings->tls != NULL)
-        connection->tls = settings->tls(settings->tls_context);
-    connection->secure = connection->tls != NULL;
-    accept_connection(worker, connection);
 }
 
 void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
@@ -153,7 +126,7 @@ void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct 
         (void)certificate_unref(certificate);
         return;
     }
-    connection->secure = connection->relayed = true;
+    connection->relayed = true;
     connection->certificate = certificate;
     accept_connection(worker, connection);
 }

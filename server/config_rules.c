@@ -121,9 +121,6 @@ static bool check_tls(const struct config *config, char error[CONFIG_ERROR_BYTES
                              "too");
     if (config->tls_client_ca_file[0] != '\0' && !cert)
         return refuse(error, "TLS_CLIENT_CA_FILE: it needs TLS_CERT_FILE and TLS_KEY_FILE");
-    if (cert && !config->grpc_guard && !config->no_grpc)
-        return refuse(error, "GRPC_GUARD: TLS for gRPC is the guard's; leave it on, or set "
-                             "NO_GRPC=true");
     return true;
 }
 

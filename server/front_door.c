@@ -20,7 +20,7 @@ enum {
     COMPLAIN_MS = 1000
 };
 
-enum speaks { SPEAKS_HTTP1, SPEAKS_GRPC, SPEAKS_EITHER, SPEAKS_TLS };
+enum speaks { SPEAKS_HTTP1, SPEAKS_GRPC, SPEAKS_EITHER };
 
 struct listener {
     struct front_door *door;
@@ -51,7 +51,7 @@ struct front_door {
 
     /* Main thread. */
     struct listener listeners[2];
-    bool guard;
+    bool guard, tls;
     uint16_t port, grpc_port;
     struct tally tally;
     size_t next_worker;
@@ -107,12 +107,15 @@ static struct worker *next_worker(struct front_door *door)
 
 static void to_worker(struct front_door *door, int fd, const struct peer *peer)
 {
-    worker_adopt(next_worker(door), fd, peer);
+    if (door->tls)
+        worker_relay(next_worker(door), fd, peer, TLS_REST);
+    else
+        worker_adopt(next_worker(door), fd, peer);
 }
 
 static void to_rpc(struct front_door *door, int fd, const struct peer *peer)
 {
-    if (door->guard) {
+    if (door->guard || door->tls) {
         worker_relay(next_worker(door), fd, peer, TLS_RPC);
         return;
     }
@@ -183,10 +186,10 @@ static void enter(struct listener *listener, int fd, const struct peer *peer)
         to_rpc(door, fd, peer);
         break;
     case SPEAKS_EITHER:
-        decide(door, fd, peer);
-        break;
-    case SPEAKS_TLS:
-        worker_relay(next_worker(door), fd, peer, TLS_EITHER);
+        if (door->tls) /* nobody can peek: ALPN will tell */
+            worker_relay(next_worker(door), fd, peer, TLS_EITHER);
+        else
+            decide(door, fd, peer);
         break;
     }
 }
@@ -306,7 +309,8 @@ struct front_door *front_door_open(uv_loop_t *loop, const struct front_door_sett
         (struct watch_list){.loop = loop, .ended = on_rpc_connection_ended, .context = door};
     door->listeners[1].fd = -1;
     door->guard = settings->guard;
-    add_listener(door, 0, fd, !shared ? SPEAKS_HTTP1 : settings->tls ? SPEAKS_TLS : SPEAKS_EITHER);
+    door->tls = settings->tls;
+    add_listener(door, 0, fd, shared ? SPEAKS_EITHER : SPEAKS_HTTP1);
     door->port = socket_port(fd);
     if (grpc_fd >= 0) {
         add_listener(door, 1, grpc_fd, SPEAKS_GRPC);

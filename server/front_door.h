@@ -25,7 +25,7 @@ struct front_door_settings {
     bool single_port;   /* both protocols on `port` */
     bool no_grpc;
     bool guard; /* gRPC connections go to the workers' guards, not to the C core */
-    bool tls; /* on a shared port: what is spoken shows behind the handshake, which the guards do */
+    bool tls;   /* all go to the guards, which take TLS off */
     size_t max_connections;
     size_t max_connections_per_address;
     uint64_t peek_ms; /* time for the first bytes on a shared port */

@@ -242,7 +242,7 @@ bool relay_connect(struct relay *relay)
     timers_cancel(guard->timers, &relay->timer);
     struct certificate *certificate =
         relay->wire.ssl != NULL ? tls_certificate(relay->wire.ssl) : NULL;
-    if (relay->framed)
+    if (relay->rpc)
         guard->settings.to_rpc(guard->settings.rpc_context, pair[1], &relay->peer, certificate);
     else
         guard->to_rest(guard->rest_context, pair[1], &relay->peer, certificate);

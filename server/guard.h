@@ -1,10 +1,11 @@
 /* The guard: stands between clients and those who must not meet them bare.
  *
  * It keeps the client's socket on a worker's loop and hands one end of a socketpair on: to the C
- * core, whose HTTP/2 it watches by the rules of guard_rules.def (N3), or, on a shared port with
- * TLS, to the REST listener. It carries TLS, counts, bounds time, and passes bytes on unchanged.
- * At most GUARD_BUFFER_BYTES wait each way; who is slower stops the other side. An idle connection
- * holds no buffers.
+ * core, whose HTTP/2 it watches by the rules of guard_rules.def (N3), or, where there is TLS, to
+ * the REST listener. (h2o's own TLS on libuv never closes a connection that the client has reset:
+ * it waits for a write that libuv has refused.) It carries TLS, counts, bounds time, and passes
+ * bytes on unchanged. At most GUARD_BUFFER_BYTES wait each way; who is slower stops the other side.
+ * An idle connection holds no buffers.
  *
  * One a worker, that worker's thread only, except guard_stats. */
 #ifndef WEIR_SERVER_GUARD_H
@@ -29,6 +30,7 @@ struct guard_settings {
     uint64_t idle_ms;      /* without a byte from either side */
     uint64_t age_ms;       /* of a connection in all */
     uint64_t linger_ms;    /* for a client to hear a farewell */
+    bool rules;            /* watch HTTP/2; false: only pass it on */
     struct tls *tls;       /* NULL: plain text */
     /* One end of a pair is the callee's from here on; `certificate` is NULL or a reference that
      * becomes the callee's. */
@@ -52,8 +54,8 @@ struct guard_stats {
 MUST_USE struct guard *guard_new(uv_loop_t *loop, struct timers *timers,
                                  const struct guard_settings *settings, guard_to_rest to_rest,
                                  void *rest_context);
-/* Takes a connected, non-blocking socket over. TLS_RPC: it speaks HTTP/2. TLS_EITHER (with TLS
- * only): ALPN tells. */
+/* Takes a connected, non-blocking socket over, for gRPC (TLS_RPC), or, with TLS only, for REST or
+ * for what ALPN tells. */
 void guard_adopt(struct guard *guard, int fd, const struct peer *peer, enum tls_use use);
 /* Those who have not begun are given a second. The others end when those who have them end. */
 void guard_drain(struct guard *guard);

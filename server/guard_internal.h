@@ -38,7 +38,8 @@ struct relay {
     tick_ms born_ms, active_ms, read_ms; /* read: when the client last took something */
     uint32_t dropped;                    /* bytes, while lingering */
     uint8_t state, use;
-    bool framed;       /* it speaks HTTP/2, and the rules hold */
+    bool rpc;          /* it is for the C core */
+    bool framed;       /* and the rules hold */
     bool inside_broke; /* what is left in there can be read, but not be polled for */
     bool ending;
 };

@@ -237,8 +237,9 @@ static bool shake(struct relay *relay)
     int done = guard_wire_shake(&relay->wire);
     if (done != 1)
         return done == WIRE_AGAIN;
-    relay->framed =
-        relay->use == TLS_RPC || (relay->wire.ssl != NULL && tls_speaks_h2(relay->wire.ssl));
+    relay->rpc =
+        relay->use == TLS_RPC || (relay->use == TLS_EITHER && tls_speaks_h2(relay->wire.ssl));
+    relay->framed = relay->rpc && relay->guard->settings.rules;
     relay->state = RELAY_OPENING;
     return relay->framed || relay_connect(relay);
 }

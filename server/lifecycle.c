@@ -56,12 +56,18 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-/* Each gRPC connection takes two descriptors (front_door.h), and one more through the guard. */
+static bool guarded(const struct config *config)
+{
+    return config->tls_cert_file[0] != '\0' || (config->grpc_guard && !config->no_grpc);
+}
+
+/* A relayed connection takes three descriptors, one that goes to the C core alone two. */
 static size_t connection_cap(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : config->grpc_guard ? 3 : 2);
+    uint64_t each = guarded(config) ? 3 : config->no_grpc ? 1 : 2;
+    uint64_t cap = (descriptors - spare) / each;
     if (config->max_connections <= cap)
         return config->max_connections;
     struct log_line line;
@@ -97,12 +103,6 @@ static void on_closed(void *context, const struct peer *peer)
     front_door_closed(life->door, peer);
 }
 
-static SSL_CTX *next_context(void *context)
-{
-    const struct life *life = context;
-    return tls_context(life->tls, TLS_REST);
-}
-
 static void to_rpc(void *context, int fd, const struct peer *peer, struct certificate *certificate)
 {
     const struct life *life = context;
@@ -119,7 +119,6 @@ static bool open_tls(struct life *life)
         .client_ca_file = config->tls_client_ca_file,
         .min_version = config->tls_min_version,
         .allow_open_key = config->debug,
-        .prepare_rest = rest_prepare_tls,
     };
     if (config->tls_cert_file[0] == '\0')
         return true;
@@ -135,7 +134,6 @@ static void start_workers(struct life *life)
     const struct rest_settings settings = {
         .max_body_bytes = config->max_body_bytes,
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .handshake_timeout_ms = HANDSHAKE_MS,
         .head_timeout_ms = HEAD_MS,
         .body_timeout_ms = MESSAGE_MS,
         .read_timeout_ms = READ_MS,
@@ -143,9 +141,6 @@ static void start_workers(struct life *life)
         .sse_comment_ms = 15000,
         .closed = on_closed,
         .context = life,
-        .tls = life->tls != NULL ? next_context : NULL,
-        .certificate = tls_certificate,
-        .tls_context = life,
     };
     const struct guard_settings guard = {
         .handshake_ms = HANDSHAKE_MS,
@@ -155,21 +150,21 @@ static void start_workers(struct life *life)
         .idle_ms = RPC_IDLE_MS + READ_MS,
         .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + READ_MS),
         .linger_ms = LINGER_MS,
+        .rules = config->grpc_guard,
         .tls = life->tls,
         .to_rpc = to_rpc,
         .rpc_context = life,
         .closed = on_closed,
         .closed_context = life,
     };
-    bool guarded = config->grpc_guard && !config->no_grpc;
     life->rest = rest_new(&settings, &life->core);
     life->n_workers = config->workers;
     life->workers = calloc(life->n_workers, sizeof(struct worker *));
     life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
-        life->workers[i] =
-            worker_start((unsigned)i, &life->core, life->rest, &life->llm, guarded ? &guard : NULL);
+        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm,
+                                        guarded(config) ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }

@@ -161,7 +161,6 @@ static bool make_contexts(const struct tls_settings *settings, struct contexts *
             return false;
         }
     }
-    settings->prepare_rest(contexts->of[TLS_REST]);
     return true;
 }
 

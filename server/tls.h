@@ -16,12 +16,11 @@
 struct tls;
 
 struct tls_settings {
-    const char *cert_file;                  /* PEM: the certificate, then those that vouch for it */
-    const char *key_file;                   /* PEM, not readable by others */
-    const char *client_ca_file;             /* "": clients need no certificate */
-    const char *min_version;                /* "1.2" or "1.3" */
-    bool allow_open_key;                    /* a key file that others can read */
-    void (*prepare_rest)(SSL_CTX *context); /* called with each context for TLS_REST */
+    const char *cert_file;      /* PEM: the certificate, then those that vouch for it */
+    const char *key_file;       /* PEM, not readable by others */
+    const char *client_ca_file; /* "": clients need no certificate */
+    const char *min_version;    /* "1.2" or "1.3" */
+    bool allow_open_key;        /* a key file that others can read */
 };
 
 /* Whom a connection is for decides what ALPN may choose. */

@@ -85,8 +85,9 @@ class TlsCase(unittest.TestCase):
 
 class Plain(TlsCase):
     def test_both_protocols(self):
-        for shared in ("false", "true"):
-            with self.subTest(single_port=shared), self.weir(SINGLE_PORT=shared) as weir:
+        for shared, guard in (("false", "on"), ("true", "on"), ("true", "off")):
+            with self.subTest(single_port=shared, guard=guard), \
+                    self.weir(SINGLE_PORT=shared, GRPC_GUARD=guard) as weir:
                 for alpn in (("http/1.1",), ("h2", "http/1.1"), ()):
                     with self.connect(weir.port, self.context(alpn=alpn)) as connection:
                         for _ in range(3):
@@ -292,7 +293,6 @@ class Settings(TlsCase):
         self.refuse("TLS_CERT_FILE", TLS_CERT_FILE=self.key, TLS_KEY_FILE=self.key)
         self.refuse("TLS_CLIENT_CA_FILE", **both, TLS_CLIENT_CA_FILE=self.key)
         self.refuse("TLS_MIN_VERSION", **both, TLS_MIN_VERSION="1.1")
-        self.refuse("GRPC_GUARD", **both, GRPC_GUARD="off")
 
     def test_a_key_that_others_can_read(self):
         os.chmod(self.key, 0o644)
