@@ -2,6 +2,7 @@
 
 #include "server/front_door.h"
 #include "server/jail.h"
+#include "server/wiring.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -14,18 +15,6 @@
 
 /* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
 enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS = 500 };
-
-/* What clients may take. The bounds of a whole request are settings; these are of its parts. */
-enum {
-    HANDSHAKE_MS = 5000,
-    HEAD_MS = 10000,
-    FRAME_MS = 20000,
-    MESSAGE_MS = 60000,
-    READ_MS = 30000,
-    LINGER_MS = 1000,
-    RPC_IDLE_MS = 300000,
-    RPC_AGE_MS = 1800000
-};
 
 struct life {
     const struct config *config;
@@ -57,17 +46,12 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-static bool guarded(const struct config *config)
-{
-    return config->tls_cert_file[0] != '\0' || (config->grpc_guard && !config->no_grpc);
-}
-
 /* A relayed connection takes three descriptors, one that goes to the C core alone two. */
 static size_t connection_cap(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t each = guarded(config) ? 3 : config->no_grpc ? 1 : 2;
+    uint64_t each = wiring_guarded(config) ? 3 : config->no_grpc ? 1 : 2;
     uint64_t cap = (descriptors - spare) / each;
     if (config->max_connections <= cap)
         return config->max_connections;
@@ -141,18 +125,10 @@ static void to_rpc(void *context, int fd, const struct peer *peer, struct certif
 
 static bool open_tls(struct life *life)
 {
-    const struct config *config = life->config;
     char error[256] = "";
-    const struct tls_settings settings = {
-        .cert_file = config->tls_cert_file,
-        .key_file = config->tls_key_file,
-        .client_ca_file = config->tls_client_ca_file,
-        .min_version = config->tls_min_version,
-        .allow_open_key = config->debug,
-    };
-    if (config->tls_cert_file[0] == '\0')
+    if (life->config->tls_cert_file[0] == '\0')
         return true;
-    life->tls = tls_new(&settings, error);
+    life->tls = wiring_tls(life->config, error);
     if (life->tls == NULL)
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
     return life->tls != NULL;
@@ -161,32 +137,13 @@ static bool open_tls(struct life *life)
 static void start_workers(struct life *life)
 {
     const struct config *config = life->config;
-    const struct rest_settings settings = {
-        .max_body_bytes = config->max_body_bytes,
-        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .head_timeout_ms = HEAD_MS,
-        .body_timeout_ms = MESSAGE_MS,
-        .read_timeout_ms = READ_MS,
-        .gzip_min_bytes = config->gzip_min_bytes,
-        .sse_comment_ms = 15000,
-        .closed = on_closed,
-        .context = life,
-    };
-    const struct guard_settings guard = {
-        .handshake_ms = HANDSHAKE_MS,
-        .frame_ms = FRAME_MS,
-        .message_ms = MESSAGE_MS,
-        .read_ms = READ_MS,
-        .idle_ms = RPC_IDLE_MS + READ_MS,
-        .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + READ_MS),
-        .linger_ms = LINGER_MS,
-        .rules = config->grpc_guard,
-        .tls = life->tls,
-        .to_rpc = to_rpc,
-        .rpc_context = life,
-        .closed = on_closed,
-        .closed_context = life,
-    };
+    struct rest_settings settings = wiring_rest(config);
+    struct guard_settings guard = wiring_guard(config);
+    settings.closed = guard.closed = on_closed;
+    settings.context = guard.closed_context = life;
+    guard.tls = life->tls;
+    guard.to_rpc = to_rpc;
+    guard.rpc_context = life;
     life->rest = rest_new(&settings, &life->core);
     life->n_workers = config->workers;
     life->workers = calloc(life->n_workers, sizeof(struct worker *));
@@ -194,21 +151,14 @@ static void start_workers(struct life *life)
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
         life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm,
-                                        guarded(config) ? &guard : NULL);
+                                        wiring_guarded(config) ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }
 
 static void start_rpc(struct life *life)
 {
-    const struct rpc_settings settings = {
-        .max_message_bytes = life->config->max_body_bytes,
-        .queues = (unsigned)(life->n_workers < 4 ? life->n_workers : 4),
-        .connection_idle_ms = RPC_IDLE_MS,
-        .connection_age_ms = RPC_AGE_MS,
-        .connection_grace_ms = life->config->request_timeout_ms + READ_MS,
-        .secure = life->tls != NULL,
-    };
+    const struct rpc_settings settings = wiring_rpc(life->config);
     if (!life->config->no_grpc)
         life->rpc = rpc_listener_new(&settings, &life->core, life->core_workers, life->n_workers);
 }
