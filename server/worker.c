@@ -217,6 +217,13 @@ void worker_relay(struct worker *worker, int fd, const struct peer *peer, enum t
     executor_post(&worker->executor, &errand->task);
 }
 
+void worker_guard_stats(const struct worker *worker, struct guard_stats *stats)
+{
+    *stats = (struct guard_stats){0};
+    if (worker->guard != NULL)
+        guard_stats(worker->guard, stats);
+}
+
 static void drain_task(struct task *task)
 {
     struct errand *errand = container_of(task, struct errand, task);

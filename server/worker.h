@@ -23,6 +23,8 @@ struct core_worker *worker_core(struct worker *worker);
 void worker_adopt(struct worker *worker, int fd, const struct peer *peer);
 /* Hands one over to the worker's guard, which has to be there; any thread. */
 void worker_relay(struct worker *worker, int fd, const struct peer *peer, enum tls_use use);
+/* What its guard has counted; zeros without one. Any thread. */
+void worker_guard_stats(const struct worker *worker, struct guard_stats *stats);
 /* Idle REST connections are closed, busy ones end after their answer; relays that have not begun
  * end soon. Any thread. */
 void worker_drain(struct worker *worker);

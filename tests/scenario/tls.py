@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import time
 import unittest
 
@@ -162,6 +163,29 @@ class Plain(TlsCase):
                         part = connection.recv(65536)
                         self.assertTrue(part)
                         got += part
+
+    def test_clients_that_reset_are_let_go(self):
+        """h2o's own TLS on libuv would keep each of these connections for ever."""
+        with self.weir() as weir:
+            self.connect(weir.port, self.context()).close()
+            before = weir.open_files()
+            for i in range(20):
+                connection = self.connect(weir.port, self.context())
+                connection.sendall(JOKE * (i % 3))
+                time.sleep(0.01 * (i % 2))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                      struct.pack("ii", 1, 0))
+                connection.close()
+            wait_until(lambda: weir.open_files() <= before + 3, 5, "the end of 20 connections")
+
+    def test_the_health_check_of_containers(self):
+        for ca in ("", self.authority.cert):
+            with self.weir(TLS_CLIENT_CA_FILE=ca) as weir:
+                done = run_once("--health", "--port", str(weir.port), settings={
+                    "HOST": "127.0.0.1", "AUTH_MODE": "none", "LLM_PROVIDER": "offline",
+                    "TLS_CERT_FILE": self.cert, "TLS_KEY_FILE": self.key,
+                    "TLS_CLIENT_CA_FILE": ca})
+                self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_sessions_resume(self):
         with self.weir() as weir:
