@@ -10,6 +10,7 @@
 #include "shared/base/task.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct key_waiter {
     struct task task;
