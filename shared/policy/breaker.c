@@ -118,6 +118,15 @@ static void begin_probe_locked(struct breaker *breaker, tick_ms now_ms)
     breaker->shared.probe_ms = now_ms + breaker->settings.recovery_ms;
 }
 
+static uint64_t wait_ms_locked(const struct breaker *breaker, tick_ms now_ms)
+{
+    if (breaker->shared.state == BREAKER_CLOSED || now_ms >= breaker->shared.probe_ms)
+        return 0;
+    uint64_t left_ms = breaker->shared.probe_ms - now_ms;
+    bool hint = breaker->shared.state == BREAKER_PROBING && left_ms > PROBE_HINT_MS;
+    return hint ? PROBE_HINT_MS : left_ms;
+}
+
 bool breaker_enter(struct breaker *breaker, tick_ms now_ms, struct breaker_pass *pass,
                    uint64_t *retry_after_ms)
 {
@@ -126,50 +135,50 @@ bool breaker_enter(struct breaker *breaker, tick_ms now_ms, struct breaker_pass 
     if (breaker->settings.off)
         return true;
     lock(breaker);
-    bool closed = breaker->shared.state == BREAKER_CLOSED;
-    bool probe = !closed && now_ms >= breaker->shared.probe_ms;
-    if (probe)
+    *retry_after_ms = wait_ms_locked(breaker, now_ms);
+    bool enters = *retry_after_ms == 0;
+    if (enters && breaker->shared.state != BREAKER_CLOSED) {
         begin_probe_locked(breaker, now_ms);
-    if (closed || probe) {
-        pass->era = breaker->shared.era;
-        pass->probe = probe ? breaker->shared.probe : 0;
-    } else {
-        uint64_t left_ms = breaker->shared.probe_ms - now_ms;
-        bool hint = breaker->shared.state == BREAKER_PROBING && left_ms > PROBE_HINT_MS;
-        *retry_after_ms = hint ? PROBE_HINT_MS : left_ms;
-        breaker->shared.refused++;
+        pass->probe = breaker->shared.probe;
     }
+    pass->era = breaker->shared.era;
+    breaker->shared.refused += !enters;
     unlock(breaker);
-    return closed || probe;
+    return enters;
 }
 
-void breaker_leave(struct breaker *breaker, const struct breaker_pass *pass,
-                   enum breaker_outcome outcome, tick_ms now_ms)
+enum breaker_change breaker_leave(struct breaker *breaker, const struct breaker_pass *pass,
+                                  enum breaker_outcome outcome, tick_ms now_ms)
 {
     if (breaker->settings.off)
-        return;
+        return BREAKER_STAYS;
     lock(breaker);
+    uint64_t era = breaker->shared.era;
     breaker->shared.good += outcome == BREAKER_GOOD;
     breaker->shared.bad += outcome == BREAKER_BAD;
     breaker->shared.neutral += outcome == BREAKER_NEUTRAL;
-    if (pass->era == breaker->shared.era) {
+    if (pass->era == era) {
         must(breaker->shared.state != BREAKER_OPEN); /* which lets nobody in */
         if (breaker->shared.state == BREAKER_CLOSED)
             leave_closed_locked(breaker, outcome, now_ms);
         else
             leave_probing_locked(breaker, pass, outcome, now_ms);
     }
+    enum breaker_change change = breaker->shared.era == era                ? BREAKER_STAYS
+                                 : breaker->shared.state == BREAKER_CLOSED ? BREAKER_CLOSES
+                                                                           : BREAKER_OPENS;
     unlock(breaker);
+    return change;
 }
 
-bool breaker_refuses(struct breaker *breaker, tick_ms now_ms)
+uint64_t breaker_wait_ms(struct breaker *breaker, tick_ms now_ms)
 {
     if (breaker->settings.off)
-        return false;
+        return 0;
     lock(breaker);
-    bool refuses = breaker->shared.state != BREAKER_CLOSED && now_ms < breaker->shared.probe_ms;
+    uint64_t wait_ms = wait_ms_locked(breaker, now_ms);
     unlock(breaker);
-    return refuses;
+    return wait_ms;
 }
 
 void breaker_stats(struct breaker *breaker, struct breaker_stats *stats)

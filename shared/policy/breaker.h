@@ -30,6 +30,7 @@ enum { BREAKER_CALLS_MOST = 100 };
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };
 /* NEUTRAL: the call says nothing about the other side, such as one that its caller cancelled. */
 enum breaker_outcome { BREAKER_GOOD, BREAKER_BAD, BREAKER_NEUTRAL };
+enum breaker_change { BREAKER_STAYS, BREAKER_OPENS, BREAKER_CLOSES };
 
 /* Fixed after start. */
 struct breaker_settings {
@@ -94,11 +95,13 @@ void breaker_fini(struct breaker *breaker);
  * *retry_after_ms says when to try again, 1 at least. */
 MUST_USE bool breaker_enter(struct breaker *breaker, tick_ms now_ms, struct breaker_pass *pass,
                             uint64_t *retry_after_ms);
-void breaker_leave(struct breaker *breaker, const struct breaker_pass *pass,
-                   enum breaker_outcome outcome, tick_ms now_ms);
-/* Would a call be refused now? Takes no pass; for readiness and for those who could wait. False as
- * soon as a probe may go: who asks nobody because of this answer would never learn better. */
-bool breaker_refuses(struct breaker *breaker, tick_ms now_ms);
+/* Says what the outcome has changed, for those who log it. */
+enum breaker_change breaker_leave(struct breaker *breaker, const struct breaker_pass *pass,
+                                  enum breaker_outcome outcome, tick_ms now_ms);
+/* For how long a call would be refused now; 0: it would be let through. Takes no pass; for
+ * readiness and for those who could wait. 0 as soon as a probe may go: who asks nobody because of
+ * this answer would never learn better. */
+uint64_t breaker_wait_ms(struct breaker *breaker, tick_ms now_ms);
 void breaker_stats(struct breaker *breaker, struct breaker_stats *stats);
 
 /* "closed", "open", "probing". */

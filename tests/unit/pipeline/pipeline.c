@@ -30,7 +30,7 @@ struct llm_call {
 };
 
 static struct llm_call the_call;
-static unsigned calls, cancels;
+static unsigned calls, cancels, give_ups;
 static char asked[4096];
 static bool asked_for_stream;
 static const char *asked_schema;
@@ -55,6 +55,18 @@ void llm_cancel(struct llm_call *call)
 {
     assert_ptr_equal(call, &the_call);
     cancels++;
+}
+
+void llm_give_up(struct llm_call *call)
+{
+    give_ups++;
+    llm_cancel(call);
+}
+
+void llm_account(const struct llm_call *call, struct llm_account *account)
+{
+    (void)call;
+    *account = (struct llm_account){.provider = "fake", .attempts = 1};
 }
 
 void llm_pause(struct llm_call *call)

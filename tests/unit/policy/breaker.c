@@ -55,12 +55,12 @@ static void take(const struct step *step)
     uint64_t retry_after_ms = 1;
     switch (step->act) {
     case ENTER:
-        assert_false(breaker_refuses(&breaker, step->at_ms));
+        assert_int_equal(breaker_wait_ms(&breaker, step->at_ms), 0);
         assert_true(breaker_enter(&breaker, step->at_ms, &passes[step->who], &retry_after_ms));
         assert_int_equal(retry_after_ms, 0);
         break;
     case REFUSED:
-        assert_true(breaker_refuses(&breaker, step->at_ms));
+        assert_int_equal(breaker_wait_ms(&breaker, step->at_ms), step->retry_after_ms);
         assert_false(breaker_enter(&breaker, step->at_ms, &passes[step->who], &retry_after_ms));
         assert_int_equal(retry_after_ms, step->retry_after_ms);
         break;
@@ -197,6 +197,23 @@ static void test_tables(void **state)
         walk(tables[i].name, tables[i].steps);
 }
 
+static void test_changes_are_told(void **state)
+{
+    struct breaker_pass pass;
+    uint64_t retry_after_ms;
+    (void)state;
+    begin(2);
+    static const enum breaker_change changes[] = {BREAKER_STAYS, BREAKER_OPENS};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(breaker_enter(&breaker, 0, &pass, &retry_after_ms));
+        assert_int_equal(breaker_leave(&breaker, &pass, BREAKER_BAD, 0), changes[i]);
+    }
+    assert_int_equal(breaker_leave(&breaker, &pass, BREAKER_GOOD, 0), BREAKER_STAYS);
+    assert_true(breaker_enter(&breaker, RECOVERY_MS, &pass, &retry_after_ms));
+    assert_int_equal(breaker_leave(&breaker, &pass, BREAKER_GOOD, RECOVERY_MS), BREAKER_CLOSES);
+    breaker_fini(&breaker);
+}
+
 static void test_off(void **state)
 {
     const struct breaker_settings settings = {.off = true};
@@ -204,7 +221,7 @@ static void test_off(void **state)
     breaker_init(&breaker, &settings);
     for (unsigned i = 0; i < 1000; i++)
         assert_true(call(&breaker, i, BREAKER_BAD));
-    assert_false(breaker_refuses(&breaker, 1000));
+    assert_int_equal(breaker_wait_ms(&breaker, 1000), 0);
     breaker_fini(&breaker);
 }
 
@@ -252,7 +269,7 @@ static void check_exits(const struct breaker *here, tick_ms now_ms)
         must(pthread_mutex_init(&there.shared.mutex, NULL) == 0);
         tick_ms later_ms = now_ms + RECOVERY_MS;
         unsigned calls = here->shared.state == BREAKER_CLOSED ? FAILURES : 1;
-        assert_false(breaker_refuses(&there, later_ms));
+        assert_int_equal(breaker_wait_ms(&there, later_ms), 0);
         for (unsigned i = 0; i < calls && call(&there, later_ms, good ? BREAKER_GOOD : BREAKER_BAD);
              i++)
             ;
@@ -274,7 +291,7 @@ static void test_no_state_without_an_exit(void **state)
         unsigned what = below(8);
         now_ms += below(50) == 0 ? below(2 * RECOVERY_MS) : below(100);
         if (what < 4 && n_out < 16) {
-            bool refuses = breaker_refuses(&breaker, now_ms);
+            bool refuses = breaker_wait_ms(&breaker, now_ms) > 0;
             bool entered = breaker_enter(&breaker, now_ms, &out[n_out], &retry_after_ms);
             assert_int_equal(entered, !refuses);
             assert_true(entered || (retry_after_ms >= 1 && retry_after_ms <= RECOVERY_MS));
@@ -340,8 +357,11 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),  cmocka_unit_test(test_off),
-        cmocka_unit_test(test_stats),   cmocka_unit_test(test_no_state_without_an_exit),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_changes_are_told),
+        cmocka_unit_test(test_off),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_no_state_without_an_exit),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
