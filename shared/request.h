@@ -87,8 +87,9 @@ void request_note(struct request *request, const char *name, struct span value);
 struct span request_metadata(const struct request *request, const char *name);
 /* Walks the pipeline. finish may be called before this returns. */
 void request_begin(struct request *request);
-/* Ends a request that did not pass the transport (no route, wrong method, too large, ...): writes
- * its access line and calls finish. In place of request_begin. */
+/* Ends a request that did not pass the transport (no route, wrong method, too large, ...), or that
+ * the transport answers by itself (version, readiness, OPTIONS): writes its access line and calls
+ * finish. In place of request_begin. */
 void request_refuse(struct request *request, const struct verdict *verdict);
 /* The client left: stops all work and calls finish with VERDICT_CANCELLED before this returns; from
  * inside send() or request_begin, as soon as that returns. Not to be called before begin or after
