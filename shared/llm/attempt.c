@@ -311,7 +311,9 @@ static enum retry_answer decide(struct llm_call *call, uint64_t *wait_ms)
 static void log_next(const struct llm_call *call, enum retry_answer answer, uint64_t wait_ms)
 {
     struct log_line line;
-    log_begin(&line, LOG_WARNING, "llm", answer == RETRY_SAME ? "retrying" : "falling_back");
+    /* An open breaker was logged when it opened; while it is, this happens to every call. */
+    enum log_level level = call->result.end == LLM_OPEN ? LOG_DEBUG : LOG_WARNING;
+    log_begin(&line, level, "llm", answer == RETRY_SAME ? "retrying" : "falling_back");
     if (call->request_id[0] != '\0')
         log_text(&line, "request_id", call->request_id);
     log_text(&line, "flow", call->flow);
