@@ -153,7 +153,7 @@ void pipeline_end(struct request *request, const struct verdict *verdict)
 {
     must(!request->walking && !request->finished);
     identity_stop(request);
-    flow_stop(request);
+    flow_stop(request, verdict_row(verdict->code)->blame);
     timers_cancel(request->worker->timers, &request->deadline);
     must(request->worker->live > 0);
     request->worker->live--;

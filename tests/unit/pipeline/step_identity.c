@@ -40,6 +40,17 @@ void llm_cancel(struct llm_call *call)
     (void)call;
 }
 
+void llm_give_up(struct llm_call *call)
+{
+    (void)call;
+}
+
+void llm_account(const struct llm_call *call, struct llm_account *account)
+{
+    (void)call;
+    *account = (struct llm_account){.provider = "fake"};
+}
+
 void llm_pause(struct llm_call *call)
 {
     (void)call;
