@@ -4,7 +4,7 @@ What is made of failures (retries, breaker, fallbacks) is resilience.py's."""
 import json
 import socket
 
-from harness import Scenario, Weir, both, main, over_both, slow
+from harness import Scenario, Weir, both, main, over_both, slow, wait_until
 
 ALONE = {"LLM_RETRIES": "0", "CB_ENABLED": "false"}
 
@@ -162,6 +162,7 @@ class Timeouts(Scenario):
                 self.model.behave("silent")
                 before = self.model.aborted
                 self.assert_ends(call(rpc, {}), 504, "DEADLINE_EXCEEDED")
+                wait_until(lambda: self.model.aborted > before, 5, "the abort")  # noqa: B023
                 self.assertEqual(self.model.aborted, before + 1)
                 self.model.behave("ok")
                 self.assert_ok(call(rpc, {}))
