@@ -8,6 +8,7 @@
 
 #include "shared/base/arena.h"
 #include "shared/base/buf.h"
+#include "shared/base/certificate.h"
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
@@ -41,8 +42,10 @@ struct request_given {
     struct span path; /* "/tell-joke" or "/weir.v1.FlowService/TellJoke"; for the access line */
     struct span client_request_id; /* what the client sent, checked by request_init_id */
     struct peer peer;
-    uint64_t received_ns; /* tick_now_ns() on arrival */
-    uint64_t timeout_ms;  /* the client's own deadline; 0: none */
+    const struct certificate *certificate; /* the client's, verified; NULL: it showed none */
+    bool secure;                           /* it came over our own TLS */
+    uint64_t received_ns;                  /* tick_now_ns() on arrival */
+    uint64_t timeout_ms;                   /* the client's own deadline; 0: none */
 };
 
 struct request {
@@ -54,6 +57,9 @@ struct request {
     struct arena arena;
     char id[REQUEST_ID_BYTES]; /* valid from request_identify on */
     ProtobufCMessage *message;
+    struct peer client;       /* given.peer, or whom a trusted proxy calls for */
+    bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
+    bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;

@@ -28,7 +28,7 @@ void access_log(const struct request *request, const struct verdict *verdict)
     if (!line.on)
         return;
     char peer[PEER_TEXT_BYTES];
-    peer_text(&request->given.peer, peer);
+    peer_text(&request->client, peer);
     log_text(&line, "request_id", request->id);
     log_text(&line, "protocol", request->port->protocol);
     log_span(&line, "method", request->given.verb);
@@ -40,6 +40,8 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_text(&line, "end", row->name);
     log_ms(&line, "duration_ms", core->now_ns() - request->given.received_ns);
     log_text(&line, "peer", peer);
+    if (request->given.certificate != NULL)
+        log_span(&line, "certificate", certificate_name(request->given.certificate));
     if (request->upstream_ns > 0)
         log_ms(&line, "upstream_ms", request->upstream_ns);
     put_model(&line, &request->model);

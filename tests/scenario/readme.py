@@ -17,7 +17,7 @@ import time
 import unittest
 
 from harness import BINARY, GrpcCaller, SANITIZER, Scenario, main, run_once, slow
-from waiting import die_with_parent
+from waiting import with_parent
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = os.path.join(ROOT, "build/tools")
@@ -186,7 +186,8 @@ class Routes(Scenario):
 class Tables(unittest.TestCase):
     def test_settings(self):
         said = re.search(r"<!-- settings: .*? -->\n(.*?)<!-- end of settings -->", README, re.S)
-        self.assertEqual(said.group(1), run_once("--settings-markdown").stdout)
+        self.assertEqual(said.group(1), run_once("--settings-markdown").stdout,
+                         "put the output of weir --settings-markdown into the README")
 
     def test_the_settings_that_the_text_names_exist(self):
         known = {ticked(row[0])[0] for row in rows(section("### Settings"))}
@@ -252,9 +253,9 @@ class RunScript(unittest.TestCase):
         log = tempfile.TemporaryFile("w+")
         said = tempfile.TemporaryFile("w+")
         process = subprocess.Popen(
-            ["scripts/run.sh", *flags], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=said,
-            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console"),
-            preexec_fn=die_with_parent)
+            with_parent(["scripts/run.sh", *flags]), cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=said,
+            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console"))
         self.addCleanup(said.close)
         self.addCleanup(log.close)
         self.addCleanup(process.wait)
