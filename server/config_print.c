@@ -45,8 +45,7 @@ void config_print_help(FILE *out)
 {
     const char *group = "";
     (void)fputs("weir serves LLM flows over REST and gRPC.\n\n"
-                "usage: weir [--setting value | --setting=value | --switch]...\n"
-                "       weir keys new --tenant NAME --scope SCOPE...   makes an API key\n\n"
+                "usage: weir [--setting value | --setting=value | --switch]...\n\n"
                 "  --help            this text\n"
                 "  --version         what was built\n"
                 "  --health          ask the running weir whether it lives: exit code 0 or 1\n"
@@ -97,6 +96,13 @@ static void print_value(const struct config *config, const struct config_row *ro
     case CONFIG_SECONDS:
     case CONFIG_MILLIS:
         (void)fprintf(out, "%" PRIu64 "ms", *(const uint64_t *)at);
+        break;
+    case CONFIG_COUNT_OR_OFF:
+        if (*(const uint64_t *)at == CONFIG_OFF) {
+            (void)fputs("off", out);
+            break;
+        }
+        (void)fprintf(out, "%" PRIu64, *(const uint64_t *)at);
         break;
     case CONFIG_COUNT:
     case CONFIG_BYTES:

@@ -3,6 +3,8 @@
 
 #include "server/fallbacks.h"
 #include "shared/llm/dialect.h"
+#include "shared/policy/hosts.h"
+#include "shared/policy/origins.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -11,12 +13,6 @@
 static bool refuse(char error[CONFIG_ERROR_BYTES], const char *text)
 {
     (void)snprintf(error, CONFIG_ERROR_BYTES, "%s", text);
-    return false;
-}
-
-static bool refuse_setting(char error[CONFIG_ERROR_BYTES], const char *setting, const char *text)
-{
-    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", setting, text);
     return false;
 }
 
@@ -67,6 +63,8 @@ void config_complete(struct config *config, char *const *environment)
         config->log_format = config->debug ? "console" : "json";
     if (config->auth_mode[0] == '\0')
         config->auth_mode = config->debug ? "none" : "required";
+    if (config->cors_allowed_origins[0] == '\0' && config->debug)
+        config->cors_allowed_origins = "*";
     if (config->source[CONFIG_SINGLE_PORT] == CONFIG_FROM_DEFAULT)
         config->single_port =
             is_on(environment, "K_SERVICE") && config->source[CONFIG_PORT] != CONFIG_FROM_DEFAULT;
@@ -118,9 +116,15 @@ static bool is_loopback(struct span host)
     return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
+static bool refuse_setting(char error[CONFIG_ERROR_BYTES], const char *setting, const char *text)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", setting, text);
+    return false;
+}
+
 /* scheme://host[:port][/path]: requests are made by putting a path behind it, so no query and no
  * fragment; and it is printed and logged, so no password. */
-bool config_check_url(const char *setting, const char *url, char error[CONFIG_ERROR_BYTES])
+static bool check_url(const char *setting, const char *url, char error[CONFIG_ERROR_BYTES])
 {
     bool tls = strncasecmp(url, "https://", 8) == 0;
     if (!tls && strncasecmp(url, "http://", 7) != 0)
@@ -191,10 +195,34 @@ static bool check_fallbacks(const struct config *config, char error[CONFIG_ERROR
             strcmp(config->llm_base_url, url) != 0)
             return refuse(error, "LLM_FALLBACKS: name the fallback's URL: it is of LLM_BASE_URL's "
                                  "kind, whose key is not for others");
-        if (own ? !config_check_url("LLM_FALLBACKS", url, error)
+        if (own ? !check_url("LLM_FALLBACKS", url, error)
                 : !check_key(config, span_of(one->dialect->name), url, error))
             return false;
     }
+    return true;
+}
+
+static bool refuse_item(char error[CONFIG_ERROR_BYTES], const char *setting, const char *expected,
+                        struct span bad)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s are expected, not \"%.*s\"", setting,
+                   expected, (int)(bad.len < 100 ? bad.len : 100), bad.len > 0 ? bad.at : "");
+    return false;
+}
+
+static bool check_http(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    struct span origins = span_of(config->cors_allowed_origins), bad = SPAN_EMPTY;
+    struct span hosts = span_of(config->trusted_hosts);
+    if (origins_any(origins) && !config->debug)
+        return refuse(error, "CORS_ALLOWED_ORIGINS: * lets every web page read the answers and is "
+                             "for --debug only; list the origins");
+    if (origins.len > 0 && !origins_check(origins, &bad))
+        return refuse_item(error, "CORS_ALLOWED_ORIGINS", "origins such as https://app.example.com",
+                           bad);
+    if (hosts.len > 0 && !hosts_check(hosts, &bad))
+        return refuse_item(error, "TRUSTED_HOSTS",
+                           "hosts without port such as api.example.com or *.example.org", bad);
     return true;
 }
 
@@ -219,12 +247,12 @@ static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYT
                              "LLM_PROVIDER=offline for the built-in model");
     if (strcmp(config->llm_provider, "offline") == 0)
         return true;
-    if (!config_check_url("LLM_BASE_URL", config->llm_base_url, error) ||
+    if (!check_url("LLM_BASE_URL", config->llm_base_url, error) ||
         !check_key(config, span_of(config->llm_provider), config->llm_base_url, error) ||
         !check_fallbacks(config, error))
         return false;
     if (config->credentials_url[0] != '\0' &&
-        !config_check_url("CREDENTIALS_URL", config->credentials_url, error))
+        !check_url("CREDENTIALS_URL", config->credentials_url, error))
         return false;
     if (config->credentials_url[0] != '\0' && config->credentials_token[0] == '\0')
         return refuse(error, "CREDENTIALS_TOKEN: the credentials service needs it; set it or "
@@ -241,8 +269,10 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         return refuse(error, "DEBUG: the debug surface is not part of release builds; build with "
                              "scripts/build.sh debug");
 #endif
-    if (!config_check_identity(config, error))
-        return false;
+    if (strcmp(config->auth_mode, "none") != 0)
+        return refuse(error, "AUTH_MODE: no way to authenticate callers is configured, and this "
+                             "version has none; set AUTH_MODE=none to serve everybody who can "
+                             "reach the port");
     if (!config->no_grpc && !config->single_port && config->port != 0 &&
         config->port == config->grpc_port)
         return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "
@@ -251,7 +281,7 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         return refuse(error,
                       "TRUSTED_HOPS: the proxies are known by TRUSTED_PROXIES already; set one "
                       "of the two");
-    if (!check_tls(config, error) || !check_model(config, error))
+    if (!check_http(config, error) || !check_tls(config, error) || !check_model(config, error))
         return false;
     if (config->exposed[0] != '\0' && !config->debug) {
         (void)snprintf(error, CONFIG_ERROR_BYTES,

@@ -19,7 +19,6 @@
 
 struct core_worker;
 struct llm_call;
-struct identity_wait;
 struct contract_method;
 
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
@@ -62,7 +61,6 @@ struct request {
     bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
     bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
-    struct identity_wait *identity_wait; /* NULL unless it waits for fresh keys */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;
     size_t step;
@@ -70,6 +68,7 @@ struct request {
     bool abandoned; /* the client left while walking */
     bool finished;
     struct timer deadline;
+    struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
     /* The flow step's. */
     ProtobufCMessage *answer; /* unary: the whole response, for the reply step */
