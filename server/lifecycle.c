@@ -82,35 +82,6 @@ static void fill_in_llm(struct llm_settings *llm, const struct config *config)
     };
 }
 
-/* config_parse has read the text before. */
-static struct cidr_list read_ranges(const char *text)
-{
-    struct cidr_list list;
-    struct span wrong;
-    must(cidr_list_parse(span_of(text), &list, &wrong));
-    return list;
-}
-
-static struct limits *make_limits(const struct config *config)
-{
-    const struct limits_settings settings = {
-        .rates_on = config->rate_limit_enabled,
-        .anonymous = config->rate_limit_default,
-        .authenticated = config->rate_limit_authenticated,
-        .api_key = config->rate_limit_api_key,
-        .heavy = config->rate_limit_heavy,
-        .burst = config->content_burst,
-        .block_threshold = config->content_block_threshold,
-        .most_flows = config->max_concurrent_flows,
-        .most_urls = config->content_max_urls,
-        .most_phones = config->content_max_phones,
-        .client = {.proxies = read_ranges(config->trusted_proxies),
-                   .hops = (unsigned)config->trusted_hops},
-        .allowed = read_ranges(config->ip_allowlist),
-    };
-    return limits_new(&settings);
-}
-
 static void on_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
@@ -378,7 +349,8 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
-    life.core.limits = make_limits(config);
+    const struct limits_settings limits = wiring_limits(config);
+    life.core.limits = limits_new(&limits);
     if (!open_tls(&life) || !open_door(&life)) {
         life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
