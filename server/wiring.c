@@ -81,9 +81,9 @@ static struct cidr_list read_ranges(const char *text)
     return list;
 }
 
-struct limits_settings wiring_limits(const struct config *config)
+struct limits *wiring_limits(const struct config *config)
 {
-    return (struct limits_settings){
+    const struct limits_settings settings = {
         .rates_on = config->rate_limit_enabled,
         .anonymous = config->rate_limit_default,
         .authenticated = config->rate_limit_authenticated,
@@ -98,4 +98,5 @@ struct limits_settings wiring_limits(const struct config *config)
                    .hops = (unsigned)config->trusted_hops},
         .allowed = read_ranges(config->ip_allowlist),
     };
+    return limits_new(&settings);
 }

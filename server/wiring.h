@@ -1,5 +1,5 @@
-/* The settings of the process as those of its parts: REST, gRPC, the guard, TLS, limits. Pure but
- * for wiring_tls, which reads files; main thread, at start. `config` must outlive what is made. */
+/* The settings of the process as those of its parts: REST, gRPC, the guard, TLS. Pure but for
+ * wiring_tls, which reads files; main thread, at start. `config` must outlive what is made. */
 #ifndef WEIR_SERVER_WIRING_H
 #define WEIR_SERVER_WIRING_H
 
@@ -15,8 +15,8 @@ bool wiring_guarded(const struct config *config);
 struct rest_settings wiring_rest(const struct config *config);
 struct guard_settings wiring_guard(const struct config *config);
 struct rpc_settings wiring_rpc(const struct config *config);
-/* The lists in it are for limits_new to take over; once. */
-struct limits_settings wiring_limits(const struct config *config);
+/* The limits of callers; for limits_free. */
+MUST_USE struct limits *wiring_limits(const struct config *config);
 /* NULL: `error` names the setting that is wrong. */
 MUST_USE struct tls *wiring_tls(const struct config *config, char error[256]);
 
