@@ -1,5 +1,6 @@
 #include "server/lifecycle.h"
 
+#include "server/authentication.h"
 #include "server/front_door.h"
 #include "server/jail.h"
 #include "server/models.h"
@@ -26,6 +27,7 @@ struct life {
     struct front_door *door;
     struct readiness readiness;
     struct core core;
+    struct keeper *keeper; /* NULL: there are no keys to keep */
     struct models *models;
     struct rest *rest;
     struct worker **workers;
@@ -137,8 +139,7 @@ static void log_warnings(const struct life *life)
     const struct config *config = life->config;
     if (config->debug)
         log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
-    if (strcmp(config->auth_mode, "none") == 0)
-        log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
+    authentication_log_warnings(config);
     if (!config->rate_limit_enabled)
         log_event(LOG_WARNING, "lifecycle", "callers_not_limited", "setting", "RATE_LIMIT_ENABLED");
     models_log(life->models);
@@ -170,6 +171,7 @@ static void finish(struct life *life)
     (void)uv_timer_stop(&life->tick);
     if (life->rpc != NULL)
         rpc_listener_free(life->rpc);
+    life->keeper = keeper_stop(life->keeper);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
     front_door_free(life->door, on_door_closed, life);
@@ -235,12 +237,14 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
-/* What files hold is read again; nothing that is open ends. */
+/* What files and servers hold is read again; nothing that is open ends. */
 static void on_reload(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
+    if (life->keeper != NULL)
+        keeper_reload(life->keeper);
     if (life->tls == NULL)
         return;
     if (tls_reload(life->tls, error))
@@ -344,6 +348,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
     watch_signals(&life);
+    if (!authentication_start(config, &life.core, &life.keeper, error)) {
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
     start_workers(&life);
     start_rpc(&life);
     if (!close_jail(&life)) {
