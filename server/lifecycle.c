@@ -392,7 +392,8 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     watch_signals(&life);
     start_workers(&life);
     start_rpc(&life);
-    gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core);
+    gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
+                 models_settings(life.models));
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);
