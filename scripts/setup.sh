@@ -11,7 +11,7 @@ build_packages=(
   cmake ninja-build gcc libc6-dev pkg-config git ca-certificates
   protobuf-compiler libprotobuf-dev libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev libh2o-dev libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev zlib1g-dev
-  libjemalloc-dev libcmocka-dev libseccomp-dev
+  libjemalloc-dev libcmocka-dev libjwt-dev libseccomp-dev
 )
 test_packages=(
   clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
