@@ -18,7 +18,7 @@
 #define WEIR_LLM_CALL_H
 
 #include "shared/base/buf.h"
-#include "shared/llm/list.h"
+#include "shared/base/list.h"
 #include "shared/llm/llm.h"
 #include "shared/llm/offline.h"
 #include "shared/llm/openai.h"

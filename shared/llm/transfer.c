@@ -2,7 +2,7 @@
 #include "shared/llm/transfer.h"
 
 #include "shared/base/version.h"
-#include "shared/llm/list.h"
+#include "shared/base/list.h"
 #include "shared/llm/sockets.h"
 
 #include <stdio.h>
