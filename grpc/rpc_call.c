@@ -31,18 +31,19 @@ bool rpc_call_try_ref(struct rpc_call *call)
     return false;
 }
 
-static void drop_metadata(grpc_metadata *pair, bool *present)
+static void drop_metadata(struct rpc_call *call)
 {
-    if (*present)
-        grpc_slice_unref(pair->value);
-    *present = false;
+    if (call->has_header)
+        grpc_slice_unref(call->header.value);
+    call->has_header = false;
+    while (call->n_trailers > 0)
+        grpc_slice_unref(call->trailers[--call->n_trailers].value);
 }
 
 static void release(struct rpc_call *call)
 {
     rpc_outbox_clear(&call->outbox);
-    drop_metadata(&call->header, &call->has_header);
-    drop_metadata(&call->trailer, &call->has_trailer);
+    drop_metadata(call);
     grpc_slice_unref(call->message);
     grpc_slice_unref(call->body);
     grpc_slice_unref(call->path);
@@ -119,8 +120,8 @@ static grpc_op send_first(struct rpc_call *call)
 static grpc_op send_status(struct rpc_call *call)
 {
     grpc_op op = {.op = GRPC_OP_SEND_STATUS_FROM_SERVER};
-    op.data.send_status_from_server.trailing_metadata_count = call->has_trailer ? 1 : 0;
-    op.data.send_status_from_server.trailing_metadata = &call->trailer;
+    op.data.send_status_from_server.trailing_metadata_count = call->n_trailers;
+    op.data.send_status_from_server.trailing_metadata = call->trailers;
     op.data.send_status_from_server.status = call->code;
     op.data.send_status_from_server.status_details =
         GRPC_SLICE_IS_EMPTY(call->message) ? NULL : &call->message;
@@ -269,7 +270,8 @@ void rpc_call_start(struct rpc_call *call)
     atomic_store(&call->ended, false);
     atomic_store(&call->sending, SENDING_NOTHING);
     call->watched = call->left = call->full = call->opened = call->closing = false;
-    call->has_header = call->has_trailer = call->lingers = false;
+    call->has_header = call->lingers = false;
+    call->n_trailers = 0;
     call->cancelled = 0;
     call->code = GRPC_STATUS_OK;
     call->body = grpc_empty_slice();
@@ -301,15 +303,35 @@ enum verdict_code rpc_call_body(struct rpc_call *call, struct span *body)
     return VERDICT_OK;
 }
 
-struct span rpc_call_metadata(const struct rpc_call *call, const char *key)
+size_t rpc_call_metadata_all(const struct rpc_call *call, const char *key, struct span *values,
+                             size_t most)
 {
+    size_t n = 0;
     for (size_t i = 0; i < call->metadata.count; i++) {
         const grpc_metadata *pair = &call->metadata.metadata[i];
-        if (grpc_slice_str_cmp(pair->key, key) == 0)
-            return span_make((const char *)GRPC_SLICE_START_PTR(pair->value),
-                             GRPC_SLICE_LENGTH(pair->value));
+        if (grpc_slice_str_cmp(pair->key, key) != 0)
+            continue;
+        if (n < most)
+            values[n] = span_make((const char *)GRPC_SLICE_START_PTR(pair->value),
+                                  GRPC_SLICE_LENGTH(pair->value));
+        n++;
     }
-    return SPAN_EMPTY;
+    return n;
+}
+
+struct span rpc_call_metadata(const struct rpc_call *call, const char *key)
+{
+    struct span value = SPAN_EMPTY;
+    (void)rpc_call_metadata_all(call, key, &value, 1);
+    return value;
+}
+
+void rpc_call_trailer(struct rpc_call *call, const char *key, struct span value)
+{
+    must(!atomic_load(&call->ended) && call->n_trailers < RPC_TRAILERS);
+    grpc_metadata *pair = &call->trailers[call->n_trailers++];
+    pair->key = grpc_slice_from_static_string(key);
+    pair->value = grpc_slice_from_copied_buffer(value.at, value.len);
 }
 
 uint64_t rpc_call_timeout_ms(const struct rpc_call *call)
@@ -345,15 +367,12 @@ enum port_state rpc_call_send(struct rpc_call *call, grpc_slice slice)
 void rpc_call_conclude(struct rpc_call *call, enum grpc_code code, struct span message,
                        struct span details)
 {
-    must(!atomic_load(&call->ended) && !call->has_trailer);
+    must(!atomic_load(&call->ended));
     call->code = (grpc_status_code)code;
     if (message.len > 0)
         call->message = grpc_slice_from_copied_buffer(message.at, message.len);
-    if (details.len > 0) {
-        call->trailer.key = grpc_slice_from_static_string("grpc-status-details-bin");
-        call->trailer.value = grpc_slice_from_copied_buffer(details.at, details.len);
-        call->has_trailer = true;
-    }
+    if (details.len > 0)
+        rpc_call_trailer(call, "grpc-status-details-bin", details);
 }
 
 void rpc_call_end(struct rpc_call *call)

@@ -39,6 +39,9 @@ struct rpc_watch {
     int last;   /* the status last sent */
 };
 
+/* grpc-status-details-bin and the notes of the request. */
+enum { RPC_TRAILERS = 1 + REQUEST_NOTES };
+
 struct rpc_call {
     /* Fixed from arrival to release. */
     struct rpc_queue *queue;
@@ -72,9 +75,9 @@ struct rpc_call {
     grpc_byte_buffer *buffer; /* of the message under way; used again */
     grpc_slice body;          /* a payload of several pieces, in one */
     grpc_metadata header;     /* x-request-id */
-    grpc_metadata trailer;    /* grpc-status-details-bin */
+    grpc_metadata trailers[RPC_TRAILERS];
+    size_t n_trailers;
     bool has_header;
-    bool has_trailer;
     grpc_slice message;
     grpc_status_code code;
 
@@ -106,6 +109,12 @@ struct span rpc_call_metadata(const struct rpc_call *call, const char *key);
 uint64_t rpc_call_timeout_ms(const struct rpc_call *call);
 /* Sets the x-request-id that goes out with the first batch. At most once, before the first send. */
 void rpc_call_name(struct rpc_call *call, struct span id);
+
+/* All values of a metadata key (lower case): fills in up to `most`, returns how many there are. */
+size_t rpc_call_metadata_all(const struct rpc_call *call, const char *key, struct span *values,
+                             size_t most);
+/* Adds trailing metadata; `key` is static, `value` is copied. Before rpc_call_end. */
+void rpc_call_trailer(struct rpc_call *call, const char *key, struct span value);
 
 /* Sends one message; takes `slice` over. A unary answer waits for rpc_call_end. */
 enum port_state rpc_call_send(struct rpc_call *call, grpc_slice slice);

@@ -19,6 +19,14 @@ static grpc_slice slice_of(const struct message_view *view)
     return slice;
 }
 
+static size_t flow_metadata(const struct request *request, const char *name, struct span *values,
+                            size_t most)
+{
+    const struct rpc_call *call =
+        (const struct rpc_call *)((const char *)request - offsetof(struct rpc_call, request));
+    return rpc_call_metadata_all(call, name, values, most);
+}
+
 static enum port_state flow_send(struct request *request, const struct message_view *view)
 {
     if (view->kind == MESSAGE_WHOLE)
@@ -34,12 +42,15 @@ static void flow_finish(struct request *request, const struct verdict *verdict)
      * memory with it: so the copies are made first. */
     rpc_call_conclude(call, verdict_row(verdict->code)->grpc_code, rpc_status_message(verdict),
                       details);
+    for (size_t i = 0; i < request->n_notes; i++)
+        rpc_call_trailer(call, request->notes[i].name, request->notes[i].value);
     request_fini(request);
     rpc_call_end(call);
 }
 
 static const struct port flow_port = {
     .protocol = "grpc",
+    .metadata = flow_metadata,
     .send = flow_send,
     .finish = flow_finish,
 };

@@ -10,11 +10,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES = 16 * 1024 * 1024, PROBLEM_BYTES = 64 * 1024, DEFLATE_LEVEL = 4 };
+enum {
+    ANSWER_BYTES = 16 * 1024 * 1024,
+    PROBLEM_BYTES = 64 * 1024,
+    OWN_BYTES = 4096,
+    DEFLATE_LEVEL = 4
+};
 
 struct rest_connection *rest_connection_of(h2o_req_t *req)
 {
     return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+struct span rest_path_of(const h2o_req_t *req)
+{
+    struct span target = span_make(req->path.base, req->path.len);
+    if (req->query_at != SIZE_MAX)
+        target.len = req->query_at;
+    return target;
 }
 
 /* --- responses --- */
@@ -86,13 +99,21 @@ void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const 
     h2o_send(req, &bytes, type != NULL && !head && body.len > 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
 }
 
+void rest_call_headers(struct rest_call *call)
+{
+    const struct request *request = &call->request;
+    rest_headers_add(call->req, request->id);
+    for (size_t i = 0; i < request->n_notes; i++)
+        rest_header_add(call->req, request->notes[i].name, request->notes[i].value);
+}
+
 static void respond_problem(struct rest_call *call, const struct verdict *verdict)
 {
     h2o_req_t *req = call->req;
     struct buf body;
     buf_init(&body, &call->request.arena, PROBLEM_BYTES);
     rest_problem_write(&body, verdict, call->request.given.path, call->request.id);
-    rest_headers_add(req, call->request.id);
+    rest_call_headers(call);
     if (verdict->retry_after_ms > 0) {
         struct buf seconds;
         buf_init(&seconds, &call->request.arena, 32);
@@ -103,6 +124,13 @@ static void respond_problem(struct rest_call *call, const struct verdict *verdic
                  "application/problem+json", buf_span(&body));
 }
 
+static void respond_own(struct rest_call *call, const struct verdict *verdict)
+{
+    rest_headers_add(call->req, call->request.id);
+    rest_respond(call->connection->worker, call->req, verdict_row(verdict->code)->http_status,
+                 verdict->code == VERDICT_NO_CONTENT ? NULL : "application/json", call->own_body);
+}
+
 static void respond_answer(struct rest_call *call)
 {
     struct buf body;
@@ -111,7 +139,7 @@ static void respond_answer(struct rest_call *call)
         buf_put_span(&body, call->answer_json);
     else
         json_write(&body, call->request.given.method->response, call->answer);
-    rest_headers_add(call->req, call->request.id);
+    rest_call_headers(call);
     rest_respond(call->connection->worker, call->req, 200, "application/json", buf_span(&body));
 }
 
@@ -171,6 +199,15 @@ static struct rest_call *call_of(struct request *request)
     return container_of(request, struct rest_call, request);
 }
 
+/* After h2o has given the request up its headers are gone, too. */
+static size_t rest_metadata(const struct request *request, const char *name, struct span *values,
+                            size_t most)
+{
+    const struct rest_call *call =
+        (const struct rest_call *)((const char *)request - offsetof(struct rest_call, request));
+    return call->req != NULL ? rest_header_values(call->req, name, values, most) : 0;
+}
+
 static enum port_state rest_send(struct request *request, const struct message_view *message)
 {
     struct rest_call *call = call_of(request);
@@ -202,13 +239,16 @@ static void rest_finish(struct request *request, const struct verdict *verdict)
         return;
     }
     call->answered = true;
-    if (verdict->code == VERDICT_OK && call->answer != NULL)
+    if (call->own)
+        respond_own(call, verdict);
+    else if (verdict->code == VERDICT_OK && call->answer != NULL)
         respond_answer(call);
     else
         respond_problem(call, verdict);
 }
 
-static const struct port rest_port = {.protocol = "rest", .send = rest_send, .finish = rest_finish};
+static const struct port rest_port = {
+    .protocol = "rest", .metadata = rest_metadata, .send = rest_send, .finish = rest_finish};
 
 /* --- the life of a call --- */
 
@@ -233,14 +273,14 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
     call->req = req;
     connection->call = call;
     request_init(&call->request, connection->worker->core_worker, &rest_port);
-    call->request.given = (struct request_given){
-        .encoding = REQUEST_JSON,
-        .body = span_make(req->entity.base, req->entity.len),
-        .verb = span_make(req->input.method.base, req->input.method.len),
-        .path = span_make(req->path_normalized.base, req->path_normalized.len),
-        .client_request_id = rest_header_find(req, "x-request-id"),
-        .peer = connection->peer,
-        .received_ns = tick_now_ns()};
+    call->request.given =
+        (struct request_given){.encoding = REQUEST_JSON,
+                               .body = span_make(req->entity.base, req->entity.len),
+                               .verb = span_make(req->input.method.base, req->input.method.len),
+                               .path = rest_path_of(req),
+                               .client_request_id = rest_header_find(req, "x-request-id"),
+                               .peer = connection->peer,
+                               .received_ns = tick_now_ns()};
     return call;
 }
 
@@ -275,25 +315,22 @@ static void refuse(struct rest_call *call, struct verdict verdict)
     request_refuse(&call->request, &verdict);
 }
 
-static void answer_options(struct rest_connection *connection, h2o_req_t *req,
-                           const struct rest_route *route)
+static void answer_options(struct rest_call *call, const struct rest_route *route)
 {
-    struct rest_call *call = make_call(connection, req);
-    request_identify(&call->request);
-    rest_headers_add(req, call->request.id);
-    rest_header_add(req, "allow", span_of(rest_route_allow(route)));
-    call->request.finished = true;
-    rest_respond(connection->worker, req, 204, NULL, SPAN_EMPTY);
+    call->own = true;
+    rest_header_add(call->req, "allow", span_of(rest_route_allow(route)));
+    refuse(call, verdict_of(VERDICT_NO_CONTENT));
 }
 
-static void answer_system(struct rest_connection *connection, h2o_req_t *req,
-                          enum rest_system system)
+static void answer_system(struct rest_call *call, enum rest_system system)
 {
-    struct rest_call *call = make_call(connection, req);
-    request_identify(&call->request);
-    rest_headers_add(req, call->request.id);
-    call->request.finished = true;
-    rest_system_answer(connection->worker, req, system);
+    struct buf body;
+    buf_init(&body, &call->request.arena, OWN_BYTES);
+    enum verdict_code code =
+        rest_system_answer(call->connection->worker->rest->core, system, &body);
+    call->own = true;
+    call->own_body = buf_span(&body);
+    refuse(call, verdict_of(code));
 }
 
 static void run_flow(struct rest_call *call, const struct contract_method *method)
@@ -312,25 +349,24 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
                h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
     bool post = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("POST"));
     bool options = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"));
-    const struct rest_route *route = rest_routes_find(
-        &rest->routes, span_make(req->path_normalized.base, req->path_normalized.len));
+    const struct rest_route *route = rest_routes_find(&rest->routes, rest_path_of(req));
     struct verdict verdict = check_framing(req);
     (void)self;
     if (connection->worker->draining)
         req->http1_is_persistent = 0;
     if (verdict.code == VERDICT_OK && route == NULL)
         verdict = verdict_of(VERDICT_NO_ROUTE);
+    struct rest_call *call = make_call(connection, req);
     if (verdict.code == VERDICT_OK && options) {
-        answer_options(connection, req, route);
+        answer_options(call, route);
         return 0;
     }
     if (verdict.code == VERDICT_OK)
         verdict = verdict_of(check_request(rest, req, route, get, post));
     if (verdict.code == VERDICT_OK && get && route->system != REST_NO_SYSTEM) {
-        answer_system(connection, req, route->system);
+        answer_system(call, route->system);
         return 0;
     }
-    struct rest_call *call = make_call(connection, req);
     if (verdict.code != VERDICT_OK) {
         if (verdict.code == VERDICT_BAD_HTTP_METHOD)
             rest_header_add(req, "allow", span_of(rest_route_allow(route)));

@@ -39,6 +39,16 @@ static enum verdict_code code_of(int status)
     }
 }
 
+static size_t no_metadata(const struct request *request, const char *name, struct span *values,
+                          size_t most)
+{
+    (void)request;
+    (void)name;
+    (void)values;
+    (void)most;
+    return 0;
+}
+
 static enum port_state send_nothing(struct request *request, const struct message_view *message)
 {
     (void)request;
@@ -54,7 +64,11 @@ static void finish_nothing(struct request *request, const struct verdict *verdic
 
 /* Through the core, so that such a request is logged like any other. */
 static const struct port silent_port = {
-    .protocol = "rest", .send = send_nothing, .finish = finish_nothing};
+    .protocol = "rest",
+    .metadata = no_metadata,
+    .send = send_nothing,
+    .finish = finish_nothing,
+};
 
 static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *connection)
 {
@@ -62,12 +76,12 @@ static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *conne
     struct request request;
     struct buf body;
     request_init(&request, connection->worker->core_worker, &silent_port);
-    request.given = (struct request_given){
-        .verb = span_make(req->input.method.base, req->input.method.len),
-        .path = span_make(req->path_normalized.base, req->path_normalized.len),
-        .client_request_id = rest_header_find(req, "x-request-id"),
-        .peer = connection->peer,
-        .received_ns = tick_now_ns()};
+    request.given =
+        (struct request_given){.verb = span_make(req->input.method.base, req->input.method.len),
+                               .path = rest_path_of(req),
+                               .client_request_id = rest_header_find(req, "x-request-id"),
+                               .peer = connection->peer,
+                               .received_ns = tick_now_ns()};
     request_refuse(&request, &verdict);
     buf_init(&body, NULL, PROBLEM_BYTES);
     rest_problem_write(&body, &verdict, request.given.path, request.id);

@@ -33,18 +33,32 @@ void rest_headers_add(h2o_req_t *req, const char *id)
     rest_header_add(req, "x-request-id", span_make(copy.base, copy.len));
 }
 
+size_t rest_header_values(const h2o_req_t *req, const char *name, struct span *values, size_t most)
+{
+    size_t len = strlen(name);
+    size_t n = 0;
+    /* h2o takes Host out of the headers. */
+    if (strcmp(name, "host") == 0) {
+        if (req->input.authority.len > 0 && most > 0)
+            values[0] = span_make(req->input.authority.base, req->input.authority.len);
+        return req->input.authority.len > 0;
+    }
+    for (size_t i = 0; i < req->headers.size; i++) {
+        const h2o_header_t *header = &req->headers.entries[i];
+        if (!h2o_memis(header->name->base, header->name->len, name, len))
+            continue;
+        if (n < most)
+            values[n] = span_make(header->value.base, header->value.len);
+        n++;
+    }
+    return n;
+}
+
 struct span rest_header_find(const h2o_req_t *req, const char *name)
 {
-    ssize_t i = h2o_find_header_by_str(&req->headers, name, strlen(name), -1);
-    /* Well-known names are tokens, which the search by text does not look at. */
-    if (i < 0) {
-        const h2o_token_t *token = h2o_lookup_token(name, strlen(name));
-        i = token != NULL ? h2o_find_header(&req->headers, token, -1) : -1;
-    }
-    if (i < 0)
-        return SPAN_EMPTY;
-    h2o_iovec_t value = req->headers.entries[i].value;
-    return span_make(value.base, value.len);
+    struct span value = SPAN_EMPTY;
+    (void)rest_header_values(req, name, &value, 1);
+    return value;
 }
 
 /* The item of a comma-separated list at the front of *list, which is moved behind it. */

@@ -70,6 +70,8 @@ struct rest_call {
     struct rest_stream stream;
     const ProtobufCMessage *answer; /* unary, from send to finish */
     struct span answer_json;        /* made already; else empty */
+    struct span own_body;           /* of what no flow answers; in the request's arena */
+    bool own;                       /* no flow answers: own_body is the response */
     bool streams;
     bool answered;
 };
@@ -80,8 +82,14 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req);
  * body. Nothing of the request may be touched afterwards. */
 void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const char *type,
                   struct span body);
+/* The path exactly as the client sent it, without the query. h2o's path_normalized is another
+ * one: it has decoded %2f and walked "..", so that what is routed would not be what others saw. */
+struct span rest_path_of(const h2o_req_t *req);
 /* The connection behind a request. */
 struct rest_connection *rest_connection_of(h2o_req_t *req);
+
+/* The headers of every response, and the notes of the request. */
+void rest_call_headers(struct rest_call *call);
 
 /* rest_stream.c */
 enum port_state rest_stream_piece(struct rest_call *call, struct span text);
@@ -90,8 +98,9 @@ void rest_stream_whole(struct rest_call *call, struct span text);
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict);
 void rest_stream_fini(struct rest_call *call);
 
-/* rest_system.c */
-void rest_system_answer(struct rest_worker *worker, h2o_req_t *req, enum rest_system what);
+/* rest_system.c: appends the body, if any, and says how the request ends. */
+MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,
+                                              struct buf *body);
 
 /* rest_errors.c: h2o's own error bodies become ours. */
 void rest_errors_install(h2o_pathconf_t *path);

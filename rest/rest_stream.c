@@ -83,7 +83,7 @@ static void open_stream(struct rest_call *call)
     call->answered = true;
     req->res.status = 200;
     req->res.reason = "OK";
-    rest_headers_add(req, call->request.id);
+    rest_call_headers(call);
     rest_header_add(req, "content-type", (struct span)SPAN_LITERAL("text/event-stream"));
     rest_header_add(req, "x-accel-buffering", (struct span)SPAN_LITERAL("no"));
     h2o_start_response(req, &call->generator);

@@ -1,10 +1,7 @@
 /* Routes that are not of the contract: readiness, _up, version (O7, O8). Never limited, no
- * identity; they write no access line, since probes ask every few seconds. */
-#include "rest/rest_headers.h"
+ * identity. */
 #include "rest/rest_internal.h"
 #include "shared/base/version.h"
-
-enum { BODY_BYTES = 1024 };
 
 static void put_member(struct buf *out, const char *name, const char *value)
 {
@@ -24,26 +21,18 @@ static void put_version(struct buf *out)
     buf_put_char(out, '}');
 }
 
-void rest_system_answer(struct rest_worker *worker, h2o_req_t *req, enum rest_system what)
+enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,
+                                     struct buf *body)
 {
-    const struct readiness *readiness = worker->rest->core->readiness;
-    struct buf body;
-    int status = 200;
-    buf_init(&body, NULL, BODY_BYTES);
     switch (what) {
     case REST_READY:
-        status = readiness_write(readiness, &body) ? 200 : 503;
-        break;
+        return readiness_write(core->readiness, body) ? VERDICT_OK : VERDICT_NOT_READY;
     case REST_VERSION:
-        put_version(&body);
-        break;
+        put_version(body);
+        return VERDICT_OK;
     case REST_UP:
     case REST_NO_SYSTEM:
-        status = 204;
         break;
     }
-    h2o_iovec_t copy = h2o_strdup(&req->pool, body.at != NULL ? body.at : "", body.len);
-    buf_fini(&body);
-    rest_respond(worker, req, status, status == 204 ? NULL : "application/json",
-                 span_make(copy.base, copy.len));
+    return VERDICT_NO_CONTENT;
 }

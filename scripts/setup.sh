@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that weir is built, tested and measured with, and unpacks the
 # google.api and google.rpc protos into build/deps. Quick when all is there.
 #   scripts/setup.sh            what building and running need
-#   scripts/setup.sh test       and what the tests need
+#   scripts/setup.sh test       and what the tests need (grpcurl only where there is Go)
 #   scripts/setup.sh bench      and what the benchmark needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ build_packages=(
   cmake ninja-build gcc libc6-dev pkg-config git ca-certificates
   protobuf-compiler libprotobuf-dev libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev libh2o-dev libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev zlib1g-dev
-  libjemalloc-dev libcmocka-dev
+  libjemalloc-dev libcmocka-dev libseccomp-dev
 )
 test_packages=(
   clang clang-format libclang-rt-14-dev llvm-14 binutils curl procps
@@ -66,4 +66,16 @@ if [ ! -f build/deps/googleapis/google/api/annotations.proto ]; then
   found=$(find "$work/tree" -type d -path '*/third_party/googleapis' | head -n 1)
   cp -r "$found" build/deps/googleapis.new
   mv build/deps/googleapis.new build/deps/googleapis
+fi
+
+# grpcurl is in no Debian package. The one test that runs it has another client to fall back on.
+grpcurl=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1
+if [ "${1:-build}" = test ] && [ ! -x build/tools/grpcurl ]; then
+  if ! command -v go >/dev/null; then
+    echo "setup: SKIPPED grpcurl: there is no Go; Python runs the README's gRPC commands" >&2
+  else
+    echo "setup: building grpcurl (once, takes minutes)"
+    GOBIN=$PWD/build/tools go install "$grpcurl" ||
+      echo "setup: SKIPPED grpcurl: go failed; Python runs the README's gRPC commands" >&2
+  fi
 fi

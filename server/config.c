@@ -15,7 +15,7 @@ struct said {
     enum config_source current; /* of the source being read */
     const char *file_name;      /* of the .env file being read */
     bool holds_secret;          /* the .env file being read does */
-    bool help, version, check, markdown;
+    bool help, version, check, health, markdown;
     /* The .env files, which `text` points into. */
     struct {
         char *text;
@@ -127,11 +127,9 @@ static bool take_switch(struct said *said, const char *argument)
     const struct {
         const char *name;
         bool *on;
-    } switches[] = {{"--help", &said->help},
-                    {"-h", &said->help},
-                    {"--version", &said->version},
-                    {"--check-config", &said->check},
-                    {"--settings-markdown", &said->markdown}};
+    } switches[] = {{"--help", &said->help},       {"-h", &said->help},
+                    {"--version", &said->version}, {"--check-config", &said->check},
+                    {"--health", &said->health},   {"--settings-markdown", &said->markdown}};
     for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++)
         if (strcmp(argument, switches[i].name) == 0)
             return *switches[i].on = true;
@@ -308,7 +306,9 @@ enum config_outcome config_load(struct config *config, int argc, char **argv,
         trim_slash(config->owned[CONFIG_LLM_BASE_URL]);
         config_complete(config, environment);
         if (config_check(config, error))
-            outcome = said.check ? print(config, &said, out) : CONFIG_RUN;
+            outcome = said.check    ? print(config, &said, out)
+                      : said.health ? CONFIG_PROBE
+                                    : CONFIG_RUN;
     }
     for (size_t i = 0; i < 2; i++) {
         if (said.kept[i].text != NULL)

@@ -80,6 +80,7 @@ extern const struct config_row config_rows[CONFIG_COUNT_OF_SETTINGS];
 
 enum config_outcome {
     CONFIG_RUN,
+    CONFIG_PROBE, /* ask the instance of these settings whether it lives (--health) */
     CONFIG_STOP,  /* help, version or check was printed: exit 0 */
     CONFIG_REFUSE /* `error` says which setting and why: exit 2 */
 };

@@ -48,6 +48,7 @@ void config_print_help(FILE *out)
                 "usage: weir [--setting value | --setting=value | --switch]...\n\n"
                 "  --help            this text\n"
                 "  --version         what was built\n"
+                "  --health          ask the running weir whether it lives: exit code 0 or 1\n"
                 "  --check-config    print the effective settings and where each comes from\n\n"
                 "Each setting is a flag, or NAME in the environment, in .<ENV>.env or in .env, in "
                 "this order.\nDurations take a unit (500ms, 10s, 2m, 1h). Secrets are not flags; "

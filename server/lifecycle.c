@@ -1,6 +1,7 @@
 #include "server/lifecycle.h"
 
 #include "server/front_door.h"
+#include "server/jail.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 /* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
-enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000 };
+enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS = 500 };
 
 struct life {
     const struct config *config;
@@ -192,7 +193,7 @@ static void on_drain_tick(uv_timer_t *tick)
     }
     if (waited_ms >= life->config->shutdown_grace_ms + ABORT_MS) {
         log_event(LOG_ERROR, "lifecycle", "drain_failed", NULL, NULL);
-        log_stop(500);
+        log_stop(LAST_LOG_MS);
         _exit(1);
     }
 }
@@ -214,8 +215,11 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
     (void)number;
-    if (life->draining)
+    if (life->draining) { /* at once, and not with 0: what was in flight is lost */
+        log_event(LOG_WARNING, "lifecycle", "stopped_at_once", NULL, NULL);
+        log_stop(LAST_LOG_MS);
         _exit(1);
+    }
     life->draining = true;
     life->drained_since_ms = tick_now_ms();
     atomic_store(&life->readiness.draining, true);
@@ -271,6 +275,27 @@ static bool open_door(struct life *life)
     return life->door != NULL;
 }
 
+/* False: the jail was asked for and is not closed. */
+static bool close_jail(const struct life *life)
+{
+    char error[256] = "";
+    if (!life->config->jail) {
+        log_event(LOG_WARNING, "lifecycle", "jail_open", "setting", "JAIL");
+        return true;
+    }
+    switch (jail_close(error)) {
+    case JAIL_CLOSED:
+        return true;
+    case JAIL_NOT_BUILT:
+        log_event(LOG_WARNING, "lifecycle", "jail_open", "reason", "a sanitizer build has none");
+        return true;
+    case JAIL_FAILED:
+        break;
+    }
+    log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return false;
+}
+
 int lifecycle_run(const struct config *config, const struct contract *contract)
 {
     struct life life = {.config = config};
@@ -295,6 +320,10 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     watch_signals(&life);
     start_workers(&life);
     start_rpc(&life);
+    if (!close_jail(&life)) {
+        log_stop(500);
+        _exit(1);
+    }
     atomic_store(&life.readiness.started, true);
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
     log_warnings(&life);

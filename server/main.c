@@ -1,6 +1,7 @@
 /* weir: settings in, exit code out. */
 #include "server/config.h"
 #include "server/lifecycle.h"
+#include "server/probe.h"
 #include "shared/base/log.h"
 
 #include <fcntl.h>
@@ -44,6 +45,11 @@ int main(int argc, char **argv)
     sigset_t signals;
     fill_standard_descriptors();
     enum config_outcome outcome = config_load(&config, argc, argv, environ, stdout, error);
+    if (outcome == CONFIG_PROBE) {
+        int code = probe_run(&config);
+        config_fini(&config);
+        return code;
+    }
     if (outcome != CONFIG_RUN) {
         if (outcome == CONFIG_REFUSE)
             (void)fprintf(stderr, "weir: %s\n", error);

@@ -36,6 +36,11 @@ enum port_state {
 
 struct port {
     const char *protocol; /* "rest" or "grpc": logs, metrics */
+    /* All values of a request header, or of a gRPC metadata key, in the order they came: fills in
+     * up to `most` and returns how many there are. `name` is in lower case. The values live until
+     * finish. */
+    size_t (*metadata)(const struct request *request, const char *name, struct span *values,
+                       size_t most);
     /* Called 0 or 1 times for unary, any number of times for streams. Must not free the request; a
      * client found gone in here is told by request_abandon, now or later. */
     enum port_state (*send)(struct request *request, const struct message_view *message);

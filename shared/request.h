@@ -11,6 +11,7 @@
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
+#include "shared/policy/identity.h"
 #include "shared/port.h"
 #include "shared/verdict.h"
 
@@ -21,6 +22,14 @@ struct contract_method;
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
 
 enum { REQUEST_ID_BYTES = 129 }; /* 128 characters and a NUL */
+enum { REQUEST_NOTES = 8 };
+
+/* A response header (REST) or trailing metadata (gRPC) that goes out with the answer or the error.
+ */
+struct request_note {
+    const char *name;  /* lower case; static */
+    struct span value; /* visible ASCII; in the request's arena, or static */
+};
 
 /* What the transport knows; its spans stay valid until finish. */
 struct request_given {
@@ -44,7 +53,9 @@ struct request {
     struct arena arena;
     char id[REQUEST_ID_BYTES]; /* valid from request_identify on */
     ProtobufCMessage *message;
-    struct span subject; /* of the authenticated caller; empty until there are identities */
+    struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
+    struct request_note notes[REQUEST_NOTES];
+    size_t n_notes;
     size_t step;
     bool walking;   /* inside the dispatcher or send(): the request must not end under its feet */
     bool abandoned; /* the client left while walking */
@@ -70,10 +81,15 @@ void request_fini(struct request *request);
 /* Settles request->id: the client's if it is 1-128 of [A-Za-z0-9._-], else a UUIDv4 (H3). Called by
  * request_begin and request_refuse; a transport that needs the id earlier may call it first. */
 void request_identify(struct request *request);
+/* Adds a note for the response; before it is sent. At most REQUEST_NOTES of them. */
+void request_note(struct request *request, const char *name, struct span value);
+/* The first value of a request header or metadata key; empty when there is none. */
+struct span request_metadata(const struct request *request, const char *name);
 /* Walks the pipeline. finish may be called before this returns. */
 void request_begin(struct request *request);
-/* Ends a request that did not pass the transport (no route, wrong method, too large, ...): writes
- * its access line and calls finish. In place of request_begin. */
+/* Ends a request that did not pass the transport (no route, wrong method, too large, ...), or that
+ * the transport answers by itself (version, readiness, OPTIONS): writes its access line and calls
+ * finish. In place of request_begin. */
 void request_refuse(struct request *request, const struct verdict *verdict);
 /* The client left: stops all work and calls finish with VERDICT_CANCELLED before this returns; from
  * inside send() or request_begin, as soon as that returns. Not to be called before begin or after

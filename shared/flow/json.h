@@ -2,8 +2,9 @@
  *
  * Reading is strict (V3): unknown fields are refused with their path, duplicate keys too; at most
  * 32 levels; UTF-8 only and no NUL in strings; 64-bit integers as strings or numbers; enums by name
- * or number; bytes in base64 (both alphabets); both spellings of a field; null is absence; of a
- * oneof at most one member. Fields that are grpc_only are unknown here.
+ * or number; bytes in base64 (both alphabets); a field by its JSON name, its proto name or that in
+ * lowerCamelCase; null is absence; of a oneof at most one member. Fields that are grpc_only are
+ * unknown here.
  *
  * Writing: every field is written, also those at their default (so that a client sees the shape),
  * except absent messages and unchosen oneof members; grpc_only fields are left out. */
@@ -23,7 +24,8 @@ enum json_result {
 };
 
 struct json_error {
-    size_t offset;       /* bytes from the start; JSON_SYNTAX only */
+    size_t offset;       /* JSON_SYNTAX only: the offending byte, or the first of a bad token or
+                            escape; the length where the text ends too soon */
     struct span path;    /* "issues[2].line"; empty for the message itself; in the arena */
     struct span rule;    /* short and stable: "unknown_field", "duplicate_field", "type", "depth",
                             "utf8" (NUL too), "range", "enum", "base64", "oneof",

@@ -152,24 +152,58 @@ static bool is_known(const struct reader *reader, const struct contract_field *f
     return !field->grpc_only && (!reader->lenient || field->source == CONTRACT_FROM_MODEL);
 }
 
-/* The field of this name, in either spelling; SIZE_MAX when there is none. */
+/* Is `name` the lowerCamelCase of a proto name, as protoc makes the default json_name? */
+static bool is_camel_of(struct span name, const char *proto_name)
+{
+    size_t i = 0;
+    bool after_underscore = false;
+    for (const char *at = proto_name; *at != '\0'; at++) {
+        if (*at == '_') {
+            after_underscore = true;
+            continue;
+        }
+        char c = after_underscore && *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+        if (i == name.len || name.at[i++] != c)
+            return false;
+        after_underscore = false;
+    }
+    return i == name.len;
+}
+
+/* Both spellings that protoc knows are taken from a caller; a model was told one name (V3, V4). */
+static bool is_name_of(const struct reader *reader, const struct contract_message *type,
+                       size_t index, struct span name)
+{
+    const char *proto_name = type->pb->fields[index].name;
+    return span_is(name, type->fields[index].json_name) || span_is(name, proto_name) ||
+           (!reader->lenient && is_camel_of(name, proto_name));
+}
+
+/* The field of this name, in any spelling; SIZE_MAX when there is none. */
 static size_t find_field(const struct reader *reader, const struct contract_message *type,
                          struct span name)
 {
     for (size_t i = 0; i < type->pb->n_fields; i++)
-        if ((span_is(name, type->fields[i].json_name) || span_is(name, type->pb->fields[i].name)) &&
-            is_known(reader, &type->fields[i]))
+        if (is_name_of(reader, type, i, name) && is_known(reader, &type->fields[i]))
             return i;
     return SIZE_MAX;
 }
 
-static bool is_given_twice(const json_t *object, const char *json_name, const char *name)
+/* Does another member name the same field? Only members of known fields are asked about, so that
+ * this is done a few times a field, however many members there are. */
+static bool is_given_twice(const struct reader *reader, json_t *object, struct span name,
+                           const struct contract_message *type, size_t index)
 {
-    return strcmp(json_name, name) != 0 && json_object_get(object, json_name) != NULL &&
-           json_object_get(object, name) != NULL;
+    for (void *iter = json_object_iter(object); iter != NULL;
+         iter = json_object_iter_next(object, iter)) {
+        struct span other = span_make(json_object_iter_key(iter), json_object_iter_key_len(iter));
+        if (other.at != name.at && is_name_of(reader, type, index, other))
+            return true;
+    }
+    return false;
 }
 
-static enum json_result read_member(struct reader *reader, const json_t *object, struct span name,
+static enum json_result read_member(struct reader *reader, json_t *object, struct span name,
                                     json_t *value, const struct contract_message *type,
                                     const struct path *up, ProtobufCMessage *message)
 {
@@ -181,8 +215,8 @@ static enum json_result read_member(struct reader *reader, const json_t *object,
         return refuse(reader, &at, "unknown_field", "There is no such field.");
     const struct contract_field *field = &type->fields[index];
     at = path_field(up, field->json_name);
-    if (is_given_twice(object, field->json_name, type->pb->fields[index].name))
-        return refuse(reader, &at, "duplicate_field", "The field is given in both spellings.");
+    if (is_given_twice(reader, object, name, type, index))
+        return refuse(reader, &at, "duplicate_field", "The field is given in two spellings.");
     if (json_is_null(value))
         return JSON_FINE;
     if (field->is_map)
@@ -205,7 +239,7 @@ static enum json_result read_message(struct reader *reader, const json_t *object
          iter = json_object_iter_next(members, iter)) {
         struct span name = span_make(json_object_iter_key(iter), json_object_iter_key_len(iter));
         result =
-            read_member(reader, object, name, json_object_iter_value(iter), type, at, *message);
+            read_member(reader, members, name, json_object_iter_value(iter), type, at, *message);
     }
     return result;
 }

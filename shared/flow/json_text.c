@@ -232,25 +232,91 @@ static size_t original_offset(struct span rewritten, size_t offset)
 
 /* --- jansson's errors --- */
 
-/* jansson says "... near 'x'" for short tokens, and counts the token as read. The caller knows the
- * text, so only the sentence before is kept, and the offset moved to the token's first byte. */
-static void say_syntax(const json_error_t *from, struct arena *arena, struct json_error *error)
+/* The value of four hexadecimal digits; UINT32_MAX when they are not there. */
+static uint32_t hex4(const char *at, const char *end)
 {
-    static const char near[] = " near '";
-    struct span text = span_of(from->text);
+    uint32_t value = 0;
+    if (end - at < 4)
+        return UINT32_MAX;
+    for (int i = 0; i < 4; i++) {
+        char c = at[i];
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (uint32_t)(c - '0');
+        else if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+            value = value << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
+        else
+            return UINT32_MAX;
+    }
+    return value;
+}
+
+/* The bytes of the escape at `at`, both halves of a surrogate pair; 0 when it is none. */
+static size_t escape_bytes(const char *at, const char *end)
+{
+    if (end - at < 2)
+        return 0;
+    if (at[1] != 'u')
+        return memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
+    uint32_t unit = hex4(at + 2, end);
+    if (unit == UINT32_MAX || (unit >= 0xdc00 && unit <= 0xdfff))
+        return 0;
+    if (unit < 0xd800 || unit > 0xdbff)
+        return 6;
+    uint32_t low = end - at >= 8 && at[6] == '\\' && at[7] == 'u' ? hex4(at + 8, end) : UINT32_MAX;
+    return low >= 0xdc00 && low <= 0xdfff ? 12 : 0;
+}
+
+/* The first byte of a string (from its quote on) that no string may hold: a control character, the
+ * backslash of a bad escape, the end of the text; NULL when the string is a proper one. */
+static const char *string_fault(const char *from, const char *end)
+{
+    const char *at = from + 1;
+    while (at < end && *at != '"') {
+        size_t step = *at == '\\' ? escape_bytes(at, end) : (unsigned char)*at >= 0x20;
+        if (step == 0)
+            return at;
+        at += step;
+    }
+    return at < end ? NULL : end;
+}
+
+/* The first byte of the token that holds the byte before `offset`. */
+static size_t token_start(struct span text, size_t offset)
+{
+    const char *end = text.at + text.len, *stop = text.at + offset;
+    struct token token = next_token(text.at, end);
+    while (token.kind != TOKEN_END && token_end(token) < stop)
+        token = next_token(token_end(token), end);
+    return token.text.at < stop ? (size_t)(token.text.at - text.at) : offset;
+}
+
+/* jansson counts the token it dislikes as read, and says "... near 'x'" where that is short, or
+ * "... near end of file". The caller knows the text, so a quoted token is left out, and the
+ * offset is moved to the token's first byte or, inside a string, to the byte that broke it. */
+static void say_syntax(const json_error_t *from, struct span text, struct arena *arena,
+                       struct json_error *error)
+{
+    static const char near[] = " near '", near_end[] = " near end of file";
+    struct span sentence = span_of(from->text);
     const char *at = strstr(from->text, near);
     if (at != NULL) {
         size_t token = strlen(at + sizeof near - 1);
         token -= token > 0;
         error->offset -= token < error->offset ? token : error->offset;
-        text.len = (size_t)(at - from->text);
+        sentence.len = (size_t)(at - from->text);
+    } else if (strstr(from->text, near_end) == NULL) {
+        error->offset = token_start(text, error->offset);
     }
-    char *message = arena_alloc(arena, text.len + 2);
-    memcpy(message, text.at, text.len);
-    if (text.len > 0 && message[0] >= 'a' && message[0] <= 'z')
+    if (error->offset < text.len && text.at[error->offset] == '"') {
+        const char *fault = string_fault(text.at + error->offset, text.at + text.len);
+        error->offset = fault != NULL ? (size_t)(fault - text.at) : error->offset;
+    }
+    char *message = arena_alloc(arena, sentence.len + 2);
+    memcpy(message, sentence.at, sentence.len);
+    if (sentence.len > 0 && message[0] >= 'a' && message[0] <= 'z')
         message[0] = (char)(message[0] - 'a' + 'A');
-    message[text.len] = '.';
-    error->message = span_make(message, text.len + 1);
+    message[sentence.len] = '.';
+    error->message = span_make(message, sentence.len + 1);
     error->rule = span_of("syntax");
 }
 
@@ -264,7 +330,7 @@ static enum json_result explain(const json_error_t *from, struct span text, stru
     if (code == json_error_out_of_memory)
         return fail(error, JSON_MEMORY, "size", "There is no memory for the text.");
     if (code != json_error_duplicate_key && code != json_error_numeric_overflow) {
-        say_syntax(from, arena, error);
+        say_syntax(from, text, arena, error);
         return JSON_SYNTAX;
     }
     error->path = path_at(text, error->offset, arena);

@@ -88,7 +88,7 @@ enum step_result step_decode(struct request *request, struct verdict *verdict)
                                                                       : read_wire(request, verdict);
     if (result != STEP_NEXT)
         return result;
-    validate_defaults(type, request->message, request->subject);
+    validate_defaults(type, request->message, request->identity.subject);
     struct violation *violations = NULL;
     size_t n = validate_message(type, request->message, &request->arena, &violations);
     if (n == 0)

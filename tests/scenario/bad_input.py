@@ -11,7 +11,7 @@ CAP = 1048576
 BROKEN_JSON = (
     (b"{", 1), (b'{"name": "x"', 12), (b'{"name": }', 9), (b"{'name': 1}", 1),
     (b'{"name": "x",}', 13), (b'{"name": "x"} x', 14), (b"nonsense", 0), (b'{"name": "x', 11),
-    (b'{"name": tru}', 9), (b'{"a": 01}', 7), (b'\xef\xbb\xbf{}', 0), (b'{"name": "\\q"}', 11),
+    (b'{"name": tru}', 9), (b'{"a": 01}', 6), (b'\xef\xbb\xbf{}', 0), (b'{"name": "\\q"}', 10),
     (b'{"name": "a\nb"}', 11), (b"{} {}", 3),
 )
 
@@ -20,7 +20,7 @@ WRONG_SHAPE = (
     ({"name": 5}, "name", "type"), ({"name": ["x"]}, "name", "type"),
     ({"name": {"x": 1}}, "name", "type"), ({"name": True}, "name", "type"),
     ([], "", "type"), ("text", "", "type"), (5, "", "type"),
-    ({"nmae": "x"}, "nmae", "unknown_field"), ({"": 1}, "", "unknown_field"),
+    ({"nmae": "x"}, "nmae", "unknown_field"), ({"": 1}, '[""]', "unknown_field"),
     (b'{"name": "a", "name": "b"}', "name", "duplicate_field"),
     (b'{"name": "a", "name": null}', "name", "duplicate_field"),
     (b'{"name": "a\\u0000b"}', "name", None),
@@ -44,7 +44,7 @@ class BadBodies(Scenario):
                                                   "INVALID_ARGUMENT")
                     match = re.search(r"byte (\d+)", problem["detail"])
                     self.assertIsNotNone(match, problem["detail"])
-                    self.assertLessEqual(abs(int(match.group(1)) - at), 1, problem["detail"])
+                    self.assertEqual(int(match.group(1)), at, problem["detail"])
 
     def test_wrong_shape_names_the_field(self):
         for body, path, rule in WRONG_SHAPE:
@@ -146,25 +146,29 @@ class BadRequests(Scenario):
                     self.assert_problem(reply, 404, "NOT_FOUND")
 
     def test_body_over_the_cap_by_length(self):
-        with self.weir.connect() as connection:  # refused before a byte of the body is sent
+        # Refused before a byte of the body is sent. (One byte over is refused too, after it is
+        # read: h2o's limit is one more than the cap, as it counts chunked bodies another way.)
+        with self.weir.connect() as connection:
             connection.sendall(b"POST /tell-joke HTTP/1.1\r\nHost: weir\r\n"
                                b"Content-Type: application/json\r\n"
-                               b"Content-Length: %d\r\n\r\n" % (CAP + 1))
+                               b"Content-Length: %d\r\n\r\n" % (CAP + 2))
             begin = time.monotonic()
             got = connection.recv(65536)
             self.assertIn(b" 413 ", got.split(b"\r\n")[0])
             self.assertLess(time.monotonic() - begin, slow(2))
-        body = b" " * CAP + b"{}"
-        self.assert_problem(self.weir.curl("/tell-joke", body, headers=["Expect:"]), 413,
-                            "RESOURCE_EXHAUSTED")
+        for over in (1, 2, CAP):
+            body = b" " * (CAP + over - 2) + b"{}"
+            self.assert_problem(self.weir.curl("/tell-joke", body, headers=["Expect:"]), 413,
+                                "RESOURCE_EXHAUSTED")
         reply = self.weir.curl("/tell-joke", body, headers=["Expect: 100-continue"])
         self.assert_problem(reply, 413, "RESOURCE_EXHAUSTED")
 
     def test_body_over_the_cap_by_chunk(self):
-        body = b" " * CAP + b"{}"
-        reply = self.weir.curl("/tell-joke", body, headers=["Transfer-Encoding: chunked",
-                                                            "Expect:"])
-        self.assert_problem(reply, 413, "RESOURCE_EXHAUSTED")
+        for over in (1, 2, CAP):
+            body = b" " * (CAP + over - 2) + b"{}"
+            reply = self.weir.curl("/tell-joke", body, headers=["Transfer-Encoding: chunked",
+                                                                "Expect:"])
+            self.assert_problem(reply, 413, "RESOURCE_EXHAUSTED")
 
     def test_body_at_the_cap(self):
         body = b" " * (CAP - 2) + b"{}"

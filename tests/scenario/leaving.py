@@ -159,9 +159,10 @@ class RequestTimeout(Scenario):
 
     def test_a_longer_deadline_of_the_client_does_not_help(self):
         self.model.behave("silent")
-        begin = time.monotonic()
+        before, begin = self.model.aborted, time.monotonic()
         self.assertEqual(self.rpc("TellJoke", {}, seconds=60).code, "DEADLINE_EXCEEDED")
         self.assertLess(time.monotonic() - begin, slow(3))
+        wait_until(lambda: self.model.aborted == before + 1, 2, "the abort")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class Weir:
         self._events = []   # the JSON lines, decoded
         self.channel_ = None
         self.process = None
+        self.stopped = False
         if start:
             self.start()
 
@@ -110,6 +111,7 @@ class Weir:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+            self._close_pipes()
 
     def wait(self, seconds=15):
         """Waits for the end; returns the exit code."""
@@ -119,12 +121,21 @@ class Weir:
             self.kill()
             raise AssertionError(f"weir did not end within {slow(seconds):.0f} s:\n" +
                                  "\n".join(self.lines[-20:])) from None
-        for reader in self._readers:
-            reader.join(5)
+        self._close_pipes()
         return code
 
+    def _close_pipes(self):
+        for reader in self._readers:
+            reader.join(5)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
     def stop(self, code=0):
-        """SIGTERM; asserts the exit code and that nothing was reported."""
+        """SIGTERM; asserts the exit code and that nothing was reported. Once: more calls do
+        nothing."""
+        if self.stopped:
+            return
+        self.stopped = True
         try:
             if self.channel_ is not None:
                 self.channel_.close()

@@ -116,10 +116,7 @@ static const struct request_row {
      .min_len = 1,
      .max_len = 10000,
      .prompt_max_len = 2000},
-    {.rpc = "TranslateText",
-     .field = "target_language",
-     .default_value = "French",
-     .max_len = 100},
+    {.rpc = "TranslateText", .field = "target_language", .default_value = "French", .max_len = 100},
     {.rpc = "DescribeImage",
      .field = "image_url",
      .default_value = "https://upload.wikimedia.org/wikipedia/commons/4/47/"
@@ -167,7 +164,8 @@ static void requests_have_defaults_and_rules(void **state)
     size_t n = sizeof request_rows / sizeof request_rows[0], n_fields = 0;
     for (size_t i = 0; i < n; i++) {
         const struct request_row *row = &request_rows[i];
-        const struct contract_field *field = field_named(method_named(row->rpc)->request, row->field);
+        const struct contract_field *field =
+            field_named(method_named(row->rpc)->request, row->field);
         assert_text(field->default_value, row->default_value);
         assert_text(field->rules.pattern, row->pattern);
         assert_int_equal(field->rules.required, row->required);
@@ -311,9 +309,9 @@ static void schemas_of_code_and_review(void **state)
     assert_json(json_object_get(issues, "maxItems"), "100");
     assert_json(json_object_get(issue, "required"),
                 "[\"severity\",\"line\",\"message\",\"suggestion\"]");
-    assert_json(json_object_get(json_object_get(json_object_get(issue, "properties"), "severity"),
-                                "enum"),
-                "[\"info\",\"warning\",\"error\"]");
+    assert_json(
+        json_object_get(json_object_get(json_object_get(issue, "properties"), "severity"), "enum"),
+        "[\"info\",\"warning\",\"error\"]");
     json_decref(schema);
 }
 

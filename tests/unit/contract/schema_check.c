@@ -1,4 +1,4 @@
-/* The agreement of tables, descriptors and schemas, walked message by message. See schema_check.h. */
+/* The agreement of tables, descriptors and schemas, message by message. See schema_check.h. */
 #include "tests/unit/contract/schema_check.h"
 
 #include <setjmp.h>

@@ -90,7 +90,12 @@ static void test_both_spellings(void **state)
         {"TakeStock", "{\"signed_fixed\":1}", JSON_FINE},
         {"TakeStock", "{\"signed_fixed\":1,\"signedFixed\":1}", JSON_SHAPE},
         {"DescribeImage", "{\"image_url\":\"x\"}", JSON_FINE},
-        {"DescribeImage", "{\"imageUrl\":\"x\"}", JSON_SHAPE},
+        {"DescribeImage", "{\"imageUrl\":\"x\"}", JSON_FINE},
+        {"DescribeImage", "{\"imageUrl\":\"x\",\"image_url\":null}", JSON_SHAPE},
+        {"DescribeImage", "{\"ImageUrl\":\"x\"}", JSON_SHAPE},
+        {"DescribeImage", "{\"imageurl\":\"x\"}", JSON_SHAPE},
+        {"DescribeImage", "{\"imageUrl_\":\"x\"}", JSON_SHAPE},
+        {"DescribeImage", "{\"image\":\"x\"}", JSON_SHAPE},
         {"TakeStock", "{\"mail\":\"\",\"phone\":1}", JSON_SHAPE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -139,7 +139,18 @@ static void fake_finish(struct request *request, const struct verdict *verdict)
     free(request);
 }
 
-static const struct port fake_port = {.protocol = "fake", .send = fake_send, .finish = fake_finish};
+static size_t fake_metadata(const struct request *request, const char *name, struct span *values,
+                            size_t most)
+{
+    (void)request;
+    (void)name;
+    (void)values;
+    (void)most;
+    return 0;
+}
+
+static const struct port fake_port = {
+    .protocol = "fake", .metadata = fake_metadata, .send = fake_send, .finish = fake_finish};
 
 /* --- the stage --- */
 
