@@ -78,6 +78,26 @@ static void fill_in_llm(struct llm_settings *llm, const struct config *config)
     };
 }
 
+static void start_sharing(struct life *life)
+{
+    const struct config *config = life->config;
+    const struct sharing_settings settings = {
+        .most_entries = config->cache_max_size,
+        .most_bytes = config->cache_max_bytes,
+        .ttl_ms = config->cache_ttl_ms,
+        .model = life->llm.provider == LLM_OFFLINE ? "offline" : life->llm.model,
+        .workers = (unsigned)config->workers,
+    };
+    if (config->cache_enabled)
+        life->core.sharing = sharing_new(&settings);
+}
+
+/* A flight that is alive may still hand tasks to workers. */
+static bool flights_are_done(const struct life *life)
+{
+    return life->core.sharing == NULL || flights_alive(life->core.sharing->flights) == 0;
+}
+
 static void on_rest_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
@@ -179,7 +199,7 @@ static void on_drain_tick(uv_timer_t *tick)
     struct life *life = tick->data;
     uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
     bool rest_is_done = front_door_connections(life->door) == 0;
-    if (life->rpc_is_done && rest_is_done) {
+    if (life->rpc_is_done && rest_is_done && flights_are_done(life)) {
         finish(life);
         return;
     }
@@ -318,6 +338,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     atomic_store(&life.readiness.offline_model, life.llm.provider == LLM_OFFLINE);
     llm_global_init();
     watch_signals(&life);
+    start_sharing(&life);
     start_workers(&life);
     start_rpc(&life);
     if (!close_jail(&life)) {
@@ -332,6 +353,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
     life.rest = rest_free(life.rest);
+    life.core.sharing = sharing_free(life.core.sharing);
     core_fini(&life.core);
     llm_global_fini();
     free(life.workers);

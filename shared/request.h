@@ -11,12 +11,13 @@
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
+#include "shared/pipeline/flow_run.h"
+#include "shared/pipeline/sharing.h"
 #include "shared/policy/identity.h"
 #include "shared/port.h"
 #include "shared/verdict.h"
 
 struct core_worker;
-struct llm_call;
 struct contract_method;
 
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
@@ -62,12 +63,11 @@ struct request {
     bool finished;
     struct timer deadline;
 
-    /* The flow step's. */
-    ProtobufCMessage *answer; /* unary: the whole response, for the reply step */
-    struct llm_call *call;    /* NULL when none runs */
-    struct buf whole;         /* a stream's pieces so far; heap */
+    /* The cache and flow steps'. */
+    struct share share;       /* an answer, or a call, that is not this request's alone */
+    struct flow_run run;      /* a call of its own */
     struct arena piece_arena; /* one piece at a time */
-    uint64_t upstream_started_ns;
+    bool port_is_full;
     uint64_t upstream_ns; /* spent waiting for the model; 0: no call was made */
     uint64_t input_tokens;
     uint64_t output_tokens;

@@ -17,6 +17,7 @@ enum step_result {
 
 enum step_result step_admit(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
+enum step_result step_cache(struct request *request, struct verdict *verdict);
 enum step_result step_flow(struct request *request, struct verdict *verdict);
 enum step_result step_reply(struct request *request, struct verdict *verdict);
 
@@ -29,9 +30,12 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
-/* Stops the model's call, if one runs, and settles its time. */
+/* Stops the request's call of the model, or leaves the one it shares, and settles the time. */
 void flow_stop(struct request *request);
-/* The port is full or has room again. */
+/* Does the request wait for the model? */
+bool flow_waits(const struct request *request);
+/* The port is full; it has room again. */
+void flow_full(struct request *request);
 void flow_writable(struct request *request);
 
 /* The one access line of the request (O1). */

@@ -332,7 +332,7 @@ void flight_leave(struct flight_waiter *waiter)
 
 /* --- for waiters --- */
 
-const struct pieces *flight_pieces(const struct flight *flight)
+struct pieces *flight_pieces(const struct flight *flight)
 {
     return flight->pieces;
 }

@@ -111,7 +111,7 @@ void flight_leave(struct flight_waiter *waiter);
 
 /* For waiters: the pieces (NULL: unary) and the end (NULL: not yet; lives until flight_leave). Who
  * looks for the end first and for pieces then misses none. */
-const struct pieces *flight_pieces(const struct flight *flight);
+struct pieces *flight_pieces(const struct flight *flight);
 const struct flight_end *flight_ended(const struct flight *flight);
 /* A waiter has read `bytes` of text in all. */
 void flight_read(struct flight *flight, size_t bytes);
