@@ -1,8 +1,8 @@
 /* libcurl: easy handles that are set up once and used again and again, on one multi handle. */
 #include "shared/llm/transfer.h"
 
-#include "shared/base/version.h"
 #include "shared/base/list.h"
+#include "shared/base/version.h"
 #include "shared/llm/sockets.h"
 
 #include <stdio.h>
