@@ -100,7 +100,7 @@ class Cache(Scenario):
     def test_a_hit_is_compressed_like_any_answer(self):
         request = b'{"text":"%s"}' % (b"x" * 3000)
         for state in ("fwd=miss", "hit"):
-            reply = self.weir.curl("/translate-text", request, headers=["Accept-Encoding: gzip"])
+            reply = self.weir.curl("/translate", request, headers=["Accept-Encoding: gzip"])
             self.assertEqual(reply.headers.get("content-encoding"), "gzip")
             self.assertIn(state, reply.headers["cache-status"])
 

@@ -23,6 +23,9 @@ class Flight(Scenario):
     def setUp(self):
         super().setUp()
         wait_until(lambda: self.model.running == 0, 3, "a quiet model")
+        self.count_anew()
+
+    def count_anew(self):
         self.before = self.model.requests, self.model.aborted
 
     @property
@@ -49,7 +52,7 @@ class Stampede(Flight):
         sockets, calls = [], []
         channels = [self.weir.new_channel() for _ in range(4)]
         for i in range(CROWD // 2):
-            sockets.append(self.connect("/translate-text", body, f"crowd-rest-{i}"))
+            sockets.append(self.connect("/translate", body, f"crowd-rest-{i}"))
             calls.append(GrpcCaller(self.weir, channels[i % 4])
                          .start("TranslateText", {"text": "crowd"}, request_id=f"crowd-rpc-{i}"))
         answers = {exchange(s, b"").partition(b"\r\n\r\n")[2] for s in sockets}
@@ -70,16 +73,16 @@ class Stampede(Flight):
     def test_the_leader_leaves_and_the_others_have_their_answer(self):
         for leader_is_rest in (True, False):
             with self.subTest(leader="rest" if leader_is_rest else "grpc"):
-                self.before = self.model.requests, self.model.aborted
+                self.count_anew()
                 self.model.behave("slow", delay_s=slow(0.6))
                 word = f"leader-{leader_is_rest}"
                 body = f'{{"text":"{word}"}}'
                 if leader_is_rest:
-                    leader = self.connect("/translate-text", body)
+                    leader = self.connect("/translate", body)
                 else:
                     leader = self.rpc.start("TranslateText", {"text": word})
                 self.at_model()
-                other = self.connect("/translate-text", body)
+                other = self.connect("/translate", body)
                 calls = [self.rpc.start("TranslateText", {"text": word}) for _ in range(5)]
                 time.sleep(slow(0.1))
                 if leader_is_rest:
@@ -93,10 +96,10 @@ class Stampede(Flight):
                 self.assertEqual((self.asked, self.aborted), (1, 0))
 
     def test_all_leave_and_the_upstream_call_is_aborted(self):
-        for rpc, path in (("TranslateText", "/translate-text"), ("TellStory",
+        for rpc, path in (("TranslateText", "/translate"), ("TellStory",
                                                                  "/tell-story/stream")):
             with self.subTest(rpc=rpc):
-                self.before = self.model.requests, self.model.aborted
+                self.count_anew()
                 self.model.behave("silent")
                 sockets = [self.connect(path, "{}") for _ in range(5)]
                 calls = [self.rpc.start(rpc) for _ in range(5)]
@@ -117,7 +120,7 @@ class Stampede(Flight):
     def test_an_error_reaches_all_once_and_the_next_asks_again(self):
         self.model.behave("status", status=500, delay_s=slow(0.6))
         body = '{"text":"fails"}'
-        sockets = [self.connect("/translate-text", body) for _ in range(10)]
+        sockets = [self.connect("/translate", body) for _ in range(10)]
         calls = [self.rpc.start("TranslateText", {"text": "fails"}) for _ in range(10)]
         for connection in sockets:
             self.assertIn(b"HTTP/1.1 502", exchange(connection, b""))
@@ -146,6 +149,7 @@ class Stories(Flight):
 
     @over_both
     def test_a_late_joiner_gets_the_prefix_at_once_and_then_follows(self, call):
+        self.count_anew()
         gap = slow(0.25)
         words = "one two three four five six seven eight"
         self.model.behave("slow_stream", gap_s=gap, text=words)
@@ -214,6 +218,7 @@ class Stories(Flight):
 
     @over_both
     def test_a_cut_is_an_error_for_all(self, call):
+        self.count_anew()
         self.model.behave("cut", text="one two three four", delay_s=slow(0.4))
         topic = {"topic": f"cut {call.protocol}"}
         other = self.rpc.start("TellStory", topic)
