@@ -8,7 +8,6 @@
 #include "shared/flow/json.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     ANSWER_BYTES = 16 * 1024 * 1024,
@@ -144,55 +143,6 @@ static void respond_answer(struct rest_call *call)
     rest_respond(call->connection->worker, call->req, 200, "application/json", json);
 }
 
-/* --- the client leaves --- */
-
-static void on_watch_closed(uv_handle_t *handle)
-{
-    struct rest_leave_watch *watch = handle->data;
-    (void)close(watch->fd);
-    free(watch);
-}
-
-static void stop_watching(struct rest_call *call)
-{
-    struct rest_leave_watch *watch = call->watch;
-    call->watch = NULL;
-    if (watch == NULL)
-        return;
-    watch->call = NULL;
-    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-}
-
-static void on_leave(uv_poll_t *poll, int status, int events)
-{
-    struct rest_leave_watch *watch = poll->data;
-    (void)status;
-    (void)events;
-    if (watch->call == NULL)
-        return;
-    struct rest_call *call = watch->call;
-    stop_watching(call);
-    if (!call->request.finished)
-        request_abandon(&call->request);
-}
-
-/* h2o does not read while a request is being answered, so it would not see the client go. */
-static void watch_for_leaving(struct rest_call *call)
-{
-    struct rest_leave_watch *watch = calloc(1, sizeof *watch);
-    must(watch != NULL);
-    watch->fd = fcntl(h2o_socket_get_fd(call->connection->socket), F_DUPFD_CLOEXEC, 0);
-    if (watch->fd < 0) { /* out of descriptors: a deadline ends the request all the same */
-        free(watch);
-        return;
-    }
-    must(uv_poll_init(call->connection->worker->loop, &watch->poll, watch->fd) == 0);
-    watch->poll.data = watch;
-    watch->call = call;
-    call->watch = watch;
-    must(uv_poll_start(&watch->poll, UV_DISCONNECT, on_leave) == 0);
-}
-
 /* --- the port --- */
 
 static struct rest_call *call_of(struct request *request)
@@ -230,7 +180,7 @@ static enum port_state rest_send(struct request *request, const struct message_v
 static void rest_finish(struct request *request, const struct verdict *verdict)
 {
     struct rest_call *call = call_of(request);
-    stop_watching(call);
+    rest_leave_end(call);
     if (call->req == NULL)
         return; /* disposed of: there is nobody to answer */
     if (verdict->code == VERDICT_CANCELLED)
@@ -261,7 +211,7 @@ static void dispose(void *pointer)
         call->connection->call = NULL;
     if (!call->request.finished)
         request_abandon(&call->request);
-    stop_watching(call);
+    rest_leave_end(call);
     rest_stream_fini(call);
     request_fini(&call->request);
 }
@@ -378,6 +328,6 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
      * connection's. */
     run_flow(call, get ? route->get : route->post);
     if (connection->call != NULL && !connection->call->request.finished)
-        watch_for_leaving(connection->call);
+        rest_leave_begin(connection->call);
     return 0;
 }

@@ -65,7 +65,8 @@ struct rest_call {
     h2o_generator_t generator; /* first: h2o hands it back */
     struct request request;
     struct rest_connection *connection;
-    h2o_req_t *req; /* NULL: h2o has given the request up */
+    h2o_req_t *req;     /* NULL: h2o has given the request up */
+    struct timer leave; /* set until the watch begins */
     struct rest_leave_watch *watch;
     struct rest_stream stream;
     const ProtobufCMessage *answer; /* unary, from send to finish */
@@ -90,6 +91,11 @@ struct rest_connection *rest_connection_of(h2o_req_t *req);
 
 /* The headers of every response, and the notes of the request. */
 void rest_call_headers(struct rest_call *call);
+
+/* rest_leave.c: a client that leaves while its request is answered abandons it. h2o does not read
+ * meanwhile, so it would not see it. `end` is harmless without a `begin`, and needed behind one. */
+void rest_leave_begin(struct rest_call *call);
+void rest_leave_end(struct rest_call *call);
 
 /* rest_stream.c */
 enum port_state rest_stream_piece(struct rest_call *call, struct span text);

@@ -5,7 +5,6 @@
 #include "shared/base/tick.h"
 #include "shared/base/utf8.h"
 
-#include <stdio.h>
 #include <time.h>
 
 enum { MOST_VALUE_BYTES = 512, LINE_END_BYTES = 2 };
@@ -267,22 +266,27 @@ void log_span(struct log_line *line, const char *name, struct span value)
         put_value(line, name, span_make(masked, redact_copy(value, masked)));
 }
 
-void log_u64(struct log_line *line, const char *name, uint64_t value)
+static void put_number(struct log_line *line, const char *name, bool negative, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char text[21];
+    size_t at = sizeof text;
     do {
-        digits[--at] = (char)('0' + value % 10);
+        text[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    put_bare(line, name, digits + at, sizeof digits - at);
+    if (negative)
+        text[--at] = '-';
+    put_bare(line, name, text + at, sizeof text - at);
+}
+
+void log_u64(struct log_line *line, const char *name, uint64_t value)
+{
+    put_number(line, name, false, value);
 }
 
 void log_i64(struct log_line *line, const char *name, int64_t value)
 {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%lld", (long long)value);
-    put_bare(line, name, text, (size_t)len);
+    put_number(line, name, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void log_ms(struct log_line *line, const char *name, uint64_t value_ns)

@@ -15,7 +15,7 @@ struct call {
     grpc_call *call;
     gpr_timespec deadline;
     grpc_metadata_array metadata;
-    grpc_byte_buffer *request;
+    grpc_byte_buffer *request, *response;
     int cancelled;
 };
 
@@ -28,6 +28,7 @@ static void arm(struct call *call)
 {
     call->answering = 0;
     call->request = NULL;
+    call->response = NULL;
     grpc_metadata_array_init(&call->metadata);
     if (grpc_server_request_registered_call(server, method, &call->call, &call->deadline,
                                             &call->metadata, &call->request, queue, queue,
@@ -41,7 +42,9 @@ static void answer(struct call *call)
                       {.op = GRPC_OP_SEND_MESSAGE},
                       {.op = GRPC_OP_SEND_STATUS_FROM_SERVER},
                       {.op = GRPC_OP_RECV_CLOSE_ON_SERVER}};
-    ops[1].data.send_message.send_message = response;
+    /* Sending takes the slices out of the buffer; the copy shares the bytes. */
+    call->response = grpc_byte_buffer_copy(response);
+    ops[1].data.send_message.send_message = call->response;
     ops[2].data.send_status_from_server.status = GRPC_STATUS_OK;
     ops[3].data.recv_close_on_server.cancelled = &call->cancelled;
     call->answering = 1;
@@ -55,6 +58,8 @@ static void release(struct call *call)
     grpc_metadata_array_destroy(&call->metadata);
     if (call->request != NULL)
         grpc_byte_buffer_destroy(call->request);
+    if (call->response != NULL)
+        grpc_byte_buffer_destroy(call->response);
 }
 
 int main(int argc, char **argv)

@@ -58,6 +58,16 @@ class Leaving(Scenario):
         self.close(connection, reset=False)
         self.assert_aborted()
 
+    def test_rest_gone_as_soon_as_it_has_asked(self):
+        self.model.behave("silent")
+        for path in ("/tell-joke", "/tell-story/stream"):
+            with self.subTest(path=path):
+                connection = self.weir.connect()
+                connection.sendall(request(path, f"at-once{len(path)}"))
+                self.close(connection, reset=False)
+                line = self.weir.access(f"at-once{len(path)}")
+                self.assertEqual((len(line), line[0]["code"]), (1, "CANCELLED"))
+
     def test_rest_stream(self):
         for mode in ("silent", "stall", "slow_stream"):
             for reset in (False, True):

@@ -186,7 +186,8 @@ class Routes(Scenario):
 class Tables(unittest.TestCase):
     def test_settings(self):
         said = re.search(r"<!-- settings: .*? -->\n(.*?)<!-- end of settings -->", README, re.S)
-        self.assertEqual(said.group(1), run_once("--settings-markdown").stdout)
+        self.assertEqual(said.group(1), run_once("--settings-markdown").stdout,
+                         "put the output of weir --settings-markdown into the README")
 
     def test_the_settings_that_the_text_names_exist(self):
         known = {ticked(row[0])[0] for row in rows(section("### Settings"))}

@@ -44,6 +44,7 @@ static void test_v4(void **state)
     assert_text(peer, "192.0.2.7");
     assert_text(peer_v4("0.0.0.0", 0), "0.0.0.0");
     assert_text(peer_v4("255.255.255.255", 0), "255.255.255.255");
+    assert_text(peer_v4("10.100.9.99", 0), "10.100.9.99");
 }
 
 static void test_v6(void **state)

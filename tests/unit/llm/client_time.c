@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 
-static void check(struct kit *kit, bool stream, const char *reason, unsigned least_ms,
-                  unsigned most_ms)
+/* Well before any other time-out of these tests would come. */
+enum { MOST_MS = 1000 };
+
+static void check(struct kit *kit, bool stream, const char *reason, unsigned least_ms)
 {
     struct asked asked = {0};
     unsigned aborted = kit->upstream.aborted;
@@ -12,7 +14,7 @@ static void check(struct kit *kit, bool stream, const char *reason, unsigned lea
     run_until(kit, &asked.done, 1);
     assert_end(&asked, LLM_TIMED_OUT);
     assert_string_equal(asked.result.reason, reason);
-    assert_in_range(asked.last_ms - asked.asked_ms, least_ms, most_ms);
+    assert_in_range(asked.last_ms - asked.asked_ms, least_ms, patient_ms(MOST_MS));
     run_until(kit, &kit->upstream.aborted, aborted + 1);
     asked_fini(&asked);
 }
@@ -27,8 +29,8 @@ static void test_total(void **state)
     kit.settings.idle_timeout_ms = 0;
     kit.upstream.script = hang;
     kit_open(&kit);
-    check(&kit, false, "total time-out", 60, 200);
-    check(&kit, true, "total time-out", 60, 200);
+    check(&kit, false, "total time-out", 60);
+    check(&kit, true, "total time-out", 60);
     kit_fini(&kit);
 }
 
@@ -54,9 +56,9 @@ static void test_first_token(void **state)
     kit.settings.idle_timeout_ms = 30;
     kit_open(&kit);
     kit.upstream.script = hang;
-    check(&kit, true, "first token time-out", 80, 220);
+    check(&kit, true, "first token time-out", 80);
     kit.upstream.script = no_token;
-    check(&kit, true, "first token time-out", 80, 220);
+    check(&kit, true, "first token time-out", 80);
     kit.upstream.script = slow;
     ask_and_wait(&kit, &asked, false, LLM_DONE);
     asked_fini(&asked);
@@ -83,9 +85,9 @@ static void test_idle(void **state)
     kit.settings.idle_timeout_ms = 70;
     kit_open(&kit);
     kit.upstream.script = stalls;
-    check(&kit, true, "idle time-out", 110, 300);
+    check(&kit, true, "idle time-out", 110);
     kit.upstream.script = trickles;
-    check(&kit, true, "idle time-out", 70, 250);
+    check(&kit, true, "idle time-out", 70);
     kit_fini(&kit);
 }
 
@@ -171,7 +173,7 @@ static void test_connect(void **state)
     for (int i = 0; i < 2; i++) {
         struct asked asked;
         ask_and_wait(&kit, &asked, i == 1, LLM_TIMED_OUT);
-        assert_in_range(asked.last_ms - asked.asked_ms, 50, 300);
+        assert_in_range(asked.last_ms - asked.asked_ms, 50, patient_ms(MOST_MS));
         asked_fini(&asked);
     }
     kit_fini(&kit);

@@ -56,7 +56,9 @@ void asked_resume(struct asked *asked);
 /* Cancels where it still runs; frees. */
 void asked_fini(struct asked *asked);
 
-/* Runs the loop until *counter >= wanted; fails after 5 s. */
+/* An upper bound of real time, widened by WEIR_TEST_SLOWNESS on instrumented or busy machines. */
+uint64_t patient_ms(uint64_t ms);
+/* Runs the loop until *counter >= wanted; fails after patient_ms(5000). */
 void run_until(struct kit *kit, const unsigned *counter, unsigned wanted);
 void run_for(struct kit *kit, unsigned ms);
 /* Asks, waits for the end, checks it, and leaves the rest in `asked`. */

@@ -90,7 +90,7 @@ void client_say(int fd, const char *text)
 void client_is_heard(int fd)
 {
     struct tcp_info info = {.tcpi_unacked = 1};
-    tick_ms until_ms = tick_now_ms() + 2000;
+    tick_ms until_ms = tick_now_ms() + 20000;
     while (info.tcpi_unacked > 0) {
         socklen_t len = sizeof info;
         must(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0);

@@ -1,0 +1,146 @@
+/* The table of routes over the sample flows: exact paths, and what each may be asked. */
+#include "rest/rest_routes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct rest_routes routes;
+
+static int set_up(void **state)
+{
+    (void)state;
+    rest_routes_init(&routes, &weir_contract);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rest_routes_fini(&routes);
+    return 0;
+}
+
+static const struct rest_route *found(const char *path)
+{
+    return rest_routes_find(&routes, span_of(path));
+}
+
+static void every_route_of_the_contract_is_there(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    for (size_t i = 0; i < weir_contract.n_methods; i++)
+        for (size_t j = 0; j < weir_contract.methods[i].n_routes; j++, n++) {
+            const struct contract_method *method = &weir_contract.methods[i];
+            const struct rest_route *route = found(method->routes[j].path);
+            bool get = strcmp(method->routes[j].verb, "GET") == 0;
+            assert_non_null(route);
+            assert_true(span_is(route->path, method->routes[j].path));
+            assert_ptr_equal(get ? route->get : route->post, method);
+            assert_ptr_equal(get ? route->post : route->get, NULL);
+            assert_int_equal(route->system, REST_NO_SYSTEM);
+            assert_string_equal(rest_route_allow(route),
+                                get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+        }
+    assert_int_equal(n, 14);
+}
+
+static void weir_answers_some_by_itself(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        enum rest_system system;
+    } own[] = {
+        {"/ready", REST_READY}, {"/readyz", REST_READY},    {"/health/ready", REST_READY},
+        {"/_up", REST_UP},      {"/version", REST_VERSION},
+    };
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        const struct rest_route *route = found(own[i].path);
+        assert_non_null(route);
+        assert_int_equal(route->system, own[i].system);
+        assert_null(route->get);
+        assert_null(route->post);
+        assert_string_equal(rest_route_allow(route), "GET, HEAD, OPTIONS");
+    }
+}
+
+/* Nothing is decoded, folded, trimmed or walked. */
+static void paths_are_exact(void **state)
+{
+    (void)state;
+    static const char *const others[] = {
+        "",
+        "/",
+        "*",
+        "/tell-jok",
+        "/tell-joke/",
+        "//chat",
+        "/Chat",
+        "/chat?",
+        "/tell-joke/streams",
+        "/../chat",
+        "/./chat",
+        "/%63hat",
+        " /chat",
+        "/tell-joke%2fstream",
+        "/chat\n",
+        "/tell-joke/../chat",
+        "/docs",
+        "/openapi.json",
+        "/weir.v1.FlowService/TellJoke",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (found(others[i]) != NULL)
+            fail_msg("%s is a route", others[i]);
+    assert_non_null(found("/tell-joke/stream"));
+    assert_null(rest_routes_find(&routes, span_make("/chat\0", 6)));
+    assert_non_null(rest_routes_find(&routes, span_make("/chat/x", 5)));
+}
+
+/* A table that was full would make a look-up endless. */
+static void many_routes(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    static char paths[MANY][32];
+    static struct contract_route posts[MANY];
+    const struct contract_method get = {.routes = &(struct contract_route){"GET", "/p/7"},
+                                        .n_routes = 1};
+    struct contract_method methods[2] = {{.routes = posts, .n_routes = MANY}, get};
+    const struct contract contract = {.methods = methods, .n_methods = 2};
+    struct rest_routes table;
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(paths[i], sizeof paths[i], "/p/%d", i);
+        posts[i] = (struct contract_route){"POST", paths[i]};
+    }
+    rest_routes_init(&table, &contract);
+    for (int i = 0; i < MANY; i++) {
+        const struct rest_route *route = rest_routes_find(&table, span_of(paths[i]));
+        assert_non_null(route);
+        assert_ptr_equal(route->post, &methods[0]);
+        assert_ptr_equal(route->get, i == 7 ? &methods[1] : NULL);
+    }
+    assert_string_equal(rest_route_allow(rest_routes_find(&table, span_of("/p/7"))),
+                        "GET, HEAD, POST, OPTIONS");
+    for (int i = MANY; i < 10 * MANY; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof path, "/p/%d", i);
+        assert_null(rest_routes_find(&table, span_of(path)));
+    }
+    rest_routes_fini(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_route_of_the_contract_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(weir_answers_some_by_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(paths_are_exact, set_up, tear_down),
+        cmocka_unit_test(many_routes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
