@@ -5,23 +5,13 @@
 #include "shared/pipeline/follow.h"
 #include "shared/pipeline/step.h"
 
-/* The canonical form of a request: protobuf, defaults filled in. protobuf-c writes fields in the
- * order of their numbers and nothing that is at its default, so equal messages of either protocol
- * give equal bytes. (Entries of maps keep the order they came in: the same map in another order is
- * another question, which costs a call and never gives a wrong answer.) */
-static struct span canonical_form(struct request *request)
-{
-    size_t len = protobuf_c_message_get_packed_size(request->message);
-    uint8_t *bytes = arena_alloc(&request->arena, len);
-    (void)protobuf_c_message_pack(request->message, bytes);
-    return span_make((const char *)bytes, len);
-}
+#include "shared/flow/canonical.h"
 
 static void make_key(struct request *request)
 {
     const struct core *core = request->worker->core;
     const struct contract_method *method = request->given.method;
-    request->share.canonical = canonical_form(request);
+    request->share.canonical = canonical_write(method->request, request->message, &request->arena);
     const struct cache_key_parts parts = {.flow = span_of(method->flow),
                                           .model = span_of(core->sharing->model),
                                           .prompt_version =

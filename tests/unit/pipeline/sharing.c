@@ -17,10 +17,15 @@
 
 enum { TTL_MS = 100000, MOST_CALLS = 32 };
 
+/* Looking at the clock is where other threads may come in between. */
 static uint64_t now_ns;
+static unsigned looks_left; /* until `meanwhile` happens */
+static void (*meanwhile)(void);
 
 static uint64_t fake_now_ns(void)
 {
+    if (looks_left > 0 && --looks_left == 0)
+        meanwhile();
     return now_ns;
 }
 
@@ -267,7 +272,7 @@ static int set_up(void **state)
     const struct sharing_settings settings = {
         .most_entries = 16, .most_bytes = 1 << 20, .ttl_ms = TTL_MS, .model = "m", .workers = 2};
     now_ns = 5000 * SECOND;
-    calls = cancels = 0;
+    calls = cancels = looks_left = 0;
     readiness_init(&readiness);
     if (!core_init(&core, &weir_contract, &readiness, error))
         fail_msg("%s", error);
@@ -443,6 +448,26 @@ static void concurrent_misses_make_one_call(void **state)
         assert_int_equal(crowd[i].upstream_ns, SECOND);
     }
     assert_string_equal(crowd[1].note, "weir; fwd=miss; collapsed");
+}
+
+static void land_the_first_call(void)
+{
+    call_ends(0, LLM_DONE, BONJOUR);
+}
+
+/* The flight lands when the second caller has found nothing in the cache, and before it joins. */
+static void a_flight_that_lands_in_between_is_not_flown_again(void **state)
+{
+    (void)state;
+    struct caller a = {.full = false}, b = a;
+    begin(&a, 0, translate, "{}");
+    meanwhile = land_the_first_call;
+    looks_left = 3; /* deadline, look-up, then this */
+    begin(&b, 1, translate, "{}");
+    assert_int_equal(looks_left, 0);
+    assert_int_equal(calls, 1);
+    assert_answered(&a, SHARE_MISS, "Bonjour");
+    assert_answered(&b, SHARE_HIT, "Bonjour");
 }
 
 static void the_leader_may_leave(void **state)
@@ -740,6 +765,7 @@ int main(void)
         CASE(flows_that_do_not_allow_it_are_asked_each_time),
         CASE(without_sharing_each_call_is_answered_anew),
         CASE(concurrent_misses_make_one_call),
+        CASE(a_flight_that_lands_in_between_is_not_flown_again),
         CASE(the_leader_may_leave),
         CASE(the_last_to_leave_cancels),
         CASE(a_failure_is_shared_and_forgotten),
