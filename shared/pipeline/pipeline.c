@@ -58,7 +58,8 @@ static void deadline_passed(struct timer *timer, tick_ms now_ms)
                request->given.timeout_ms < request->worker->core->request_timeout_ms;
     struct verdict verdict =
         verdict_of(flow_waits(request) && !own ? VERDICT_UPSTREAM_TIMED_OUT : VERDICT_TIMED_OUT);
-    if (follow_fall_back(request))
+    /* A stream told now would have no deadline at all. */
+    if (!request->given.method->streams && follow_fall_back(request))
         return;
     pipeline_end(request, &verdict);
 }

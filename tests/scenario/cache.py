@@ -59,6 +59,9 @@ class Cache(Scenario):
                     reply = self.rest(rpc, {"text": "status"} if rpc == "TranslateText" else {}).reply
                     said = reply.headers["cache-status"]
                     self.assertTrue(said.startswith(expected), said)
+        call = self.rpc.start("TranslateText", {"text": "status"})
+        call.result()
+        self.assertIn("weir; hit; ttl=", dict(call.trailing_metadata())["cache-status"])
         self.assertGreater(int(self.rest("TranslateText", {"text": "status"})
                                .reply.headers["cache-status"].split("ttl=")[1]), 260)
         self.assertNotIn("cache-status", self.rest("Health").reply.headers)

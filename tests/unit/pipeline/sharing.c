@@ -627,7 +627,10 @@ static void a_story_is_shared_while_it_is_told(void **state)
     assert_told(&b, "Once |upon |a time|", "Once upon a time");
     assert_told(&c, "Once |upon |a time|", "Once upon a time");
     assert_int_equal(c.state, SHARE_JOIN);
-    begin(&a, 0, story, "{}"); /* `share` keeps nothing */
+    struct cache_stats stats;
+    cache_stats(core.sharing->cache, &stats);
+    assert_int_equal(stats.stored, 0); /* `share` keeps nothing */
+    begin(&a, 0, story, "{}");
     assert_int_equal(calls, 2);
     request_abandon(&a.request);
 }
