@@ -70,7 +70,7 @@ static void keep(struct shared_run *shared, struct cache_entry *entry)
 }
 
 /* The access line of the request that started a run says what the run used; where that request has
- * left, this line does. */
+ * left the others alone with it, this line does. */
 static void log_outlived(const struct shared_run *shared)
 {
     struct log_line line;
@@ -138,7 +138,6 @@ static void on_cancel(struct flight_pilot *pilot)
 {
     struct shared_run *shared = container_of(pilot, struct shared_run, pilot);
     flow_run_stop(&shared->run);
-    log_outlived(shared);
     free_run(shared);
 }
 

@@ -3,10 +3,12 @@ asked once; any of them may leave; the last to leave takes the upstream call wit
 import socket
 import threading
 import time
+import unittest
 
 import grpc
 
-from harness import GrpcCaller, Scenario, exchange, main, over_both, slow, wait_until
+from harness import (FakeUpstream, GrpcCaller, Scenario, Weir, both, exchange, main, over_both, slow,
+                     wait_until)
 
 CROWD = 300
 
@@ -244,6 +246,43 @@ class Stories(Flight):
             time.sleep(0.05)
         wait_until(lambda: self.aborted == 1, 2, "the abort")
         self.assertEqual(self.asked, 1)
+
+
+class Drain(unittest.TestCase):
+    """SIGTERM while a shared story is told (D1)."""
+
+    def run_drain(self, model, **settings):
+        """Five callers of one story; returns how they ended, once weir has."""
+        outcomes = []
+        with Weir({"LLM_BASE_URL": model.base_url, **settings}) as weir:
+            rest, rpc = both(weir)
+            threads = [threading.Thread(target=lambda c=c: outcomes.append(c("TellStory", {})))
+                       for c in (rest, rpc, rest, rpc, rpc)]
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: model.running == 1, 3, "the call at the model")
+            time.sleep(slow(0.3))
+            weir.signal()
+            for thread in threads:
+                thread.join(slow(15))
+            self.assertEqual(weir.wait(10), 0)
+        self.assertEqual((len(outcomes), model.requests), (5, 1))
+        return outcomes
+
+    def test_it_is_told_to_its_end(self):
+        with FakeUpstream() as model:
+            model.behave("slow_stream", gap_s=slow(0.2), text="one two three four five six")
+            for outcome in self.run_drain(model, SHUTDOWN_GRACE="60s"):
+                self.assertTrue(outcome.ok, outcome)
+                self.assertEqual(outcome.text, "one two three four five six")
+            self.assertEqual(model.aborted, 0)
+
+    def test_what_takes_longer_than_the_grace_is_ended_for_all(self):
+        with FakeUpstream() as model:
+            model.behave("silent")
+            for outcome in self.run_drain(model, SHUTDOWN_GRACE="1s"):
+                self.assertFalse(outcome.ok, outcome)
+            wait_until(lambda: model.aborted == 1, 2, "the abort at the model")
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ static const struct contract_method *method_named(const char *rpc)
         if (strcmp(weir_contract.methods[i].rpc_name, rpc) == 0)
             return &weir_contract.methods[i];
     fail_msg("no rpc %s", rpc);
-    return NULL;
+    exit(1);
 }
 
 static const struct contract_method *translate, *story;

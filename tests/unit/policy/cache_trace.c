@@ -11,7 +11,11 @@
 
 #include <cmocka.h>
 
-enum { KEYS = 100000, REQUESTS = 1000000 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { KEYS = 100000, REQUESTS = 100000 };
+#else
+enum { KEYS = 100000, REQUESTS = 500000 };
+#endif
 
 static uint64_t seed;
 
