@@ -1,18 +1,23 @@
-/* SipHash-2-4 (Aumasson, Bernstein, INDOCRYPT 2012): the hash of tables whose keys strangers
- * choose.
+/* SipHash-2-4 with 128 bits of output: a short hash under a secret key, for tables whose keys
+ * strangers choose (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012).
  *
- * With a random key nobody outside can find names that fall into one bucket. Pure; any thread. */
+ * Pure, any thread. The key is random and made once per table; who does not know it can neither
+ * aim for one place of the table nor make two keys meet. */
 #ifndef WEIR_BASE_SIPHASH_H
 #define WEIR_BASE_SIPHASH_H
 
-#include <stddef.h>
+#include "shared/base/span.h"
+
 #include <stdint.h>
 
 struct siphash_key {
-    uint64_t k0;
-    uint64_t k1;
+    uint8_t bytes[16];
 };
 
-uint64_t siphash(const struct siphash_key *key, const void *bytes, size_t len);
+struct siphash {
+    uint64_t a, b; /* the first and the last 8 bytes, little-endian */
+};
+
+struct siphash siphash128(const struct siphash_key *key, struct span text);
 
 #endif

@@ -68,7 +68,7 @@ static struct shard *shard_of(struct cache *cache, uint64_t hash)
 
 static uint64_t hash_of(const struct cache *cache, const struct cache_key *key)
 {
-    return siphash(&cache->seed, key->bytes, sizeof key->bytes);
+    return siphash128(&cache->seed, cache_key_span(key)).a;
 }
 
 /* (0, 1], 53 bits of it. */

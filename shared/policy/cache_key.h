@@ -33,6 +33,11 @@ struct cache_key_maker *cache_key_maker_free(struct cache_key_maker *maker);
 void cache_key_make(const struct cache_key_maker *maker, const struct cache_key_parts *parts,
                     struct cache_key *key);
 
+static inline struct span cache_key_span(const struct cache_key *key)
+{
+    return span_make((const char *)key->bytes, sizeof key->bytes);
+}
+
 static inline bool cache_key_equal(const struct cache_key *a, const struct cache_key *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

@@ -268,7 +268,7 @@ static enum flight_place enter(struct flights *flights, const struct cache_key *
                                const struct flight_home *here, bool streams, bool only_lead,
                                struct flight_waiter *waiter)
 {
-    uint64_t hash = siphash(&flights->settings.seed, key->bytes, sizeof key->bytes);
+    uint64_t hash = siphash128(&flights->settings.seed, cache_key_span(key)).a;
     struct flight *fresh = NULL, *flight = NULL;
     must(waiter->flight == NULL && here->index < flights->settings.workers);
     if (!only_lead)

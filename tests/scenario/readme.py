@@ -17,7 +17,7 @@ import time
 import unittest
 
 from harness import BINARY, GrpcCaller, SANITIZER, Scenario, main, run_once, slow
-from waiting import die_with_parent
+from waiting import with_parent
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = os.path.join(ROOT, "build/tools")
@@ -253,9 +253,9 @@ class RunScript(unittest.TestCase):
         log = tempfile.TemporaryFile("w+")
         said = tempfile.TemporaryFile("w+")
         process = subprocess.Popen(
-            ["scripts/run.sh", *flags], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=said,
-            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console"),
-            preexec_fn=die_with_parent)
+            with_parent(["scripts/run.sh", *flags]), cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=said,
+            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console"))
         self.addCleanup(said.close)
         self.addCleanup(log.close)
         self.addCleanup(process.wait)

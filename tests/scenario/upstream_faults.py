@@ -3,7 +3,7 @@ first piece, an error event or a status after it, never a normal end; and the ne
 import json
 import socket
 
-from harness import Scenario, Weir, both, main, over_both, slow
+from harness import Scenario, Weir, both, main, over_both, slow, wait_until
 
 # How the model behaves -> HTTP status and gRPC code, for a unary text flow.
 UNARY = (
@@ -158,7 +158,7 @@ class Timeouts(Scenario):
                 self.model.behave("silent")
                 before = self.model.aborted
                 self.assert_ends(call(rpc, {}), 504, "DEADLINE_EXCEEDED")
-                self.assertEqual(self.model.aborted, before + 1)
+                wait_until(lambda b=before: self.model.aborted == b + 1, 2, "the abort")
                 self.model.behave("ok")
                 self.assert_ok(call(rpc, {}))
 

@@ -8,7 +8,7 @@ import time
 
 from messages import full_name
 from outcome import Outcome
-from waiting import die_with_parent, slow
+from waiting import slow, with_parent
 
 
 class CurlFailed(Exception):
@@ -85,8 +85,8 @@ class SseStream:
     """The events of a stream, by curl. Iterate, or close() early to leave."""
 
     def __init__(self, command, data):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+        self.process = subprocess.Popen(with_parent(command), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(data or b"")
             self.process.stdin.close()

@@ -1,11 +1,7 @@
 """Bounds on waits, stretched by WEIR_TEST_SLOWNESS for slow builds."""
-import ctypes
 import os
-import signal
 import time
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 SLOWNESS = float(os.environ.get("WEIR_TEST_SLOWNESS", "1"))
 
 
@@ -23,6 +19,11 @@ def wait_until(true, seconds, what="the condition"):
         time.sleep(0.01)
 
 
-def die_with_parent():
-    """For preexec_fn: a test that is killed leaves no process behind."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def with_parent(words, nofile=None):
+    """The words of a command that dies with its parent, so that a test that is killed leaves no
+    process behind; nofile: its RLIMIT_NOFILE.
+
+    Other programs set this up, not a preexec_fn: with one, Python forks, and the fork handlers of
+    grpcio's C core now and then abort the whole test (thread_pool.cc, "state_ == kRunning")."""
+    limit = ["prlimit", f"--nofile={nofile}:{nofile}"] if nofile else []
+    return [*limit, "setpriv", "--pdeathsig", "KILL", "--", *words]

@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -15,7 +14,7 @@ import grpc
 
 from messages import messages
 from rest_client import CurlFailed, Reply, SseStream, curl_command
-from waiting import die_with_parent, slow, wait_until
+from waiting import slow, wait_until, with_parent
 
 BINARY = os.environ.get("WEIR_BINARY", "")
 SUPPORT = os.path.dirname(os.path.abspath(__file__))
@@ -26,7 +25,7 @@ REPORTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime erro
 class Weir:
     """One weir process; a context manager that stops it by SIGTERM and checks how it ended.
 
-    settings: environment names and values. flags: more words of the command line. files: name ->
+    settings: environment names and values (None: weir's own default). flags: more words of the command line. files: name ->
     text, written to the working directory (and readable by the owner only). nofile: RLIMIT_NOFILE.
     debug: with --debug. ports: False leaves the choice of ports to the settings.
     """
@@ -37,8 +36,12 @@ class Weir:
         self.messages = messages(protoset)
         self.directory = tempfile.mkdtemp(prefix="weir-test-")
         _write_files(self.directory, files)
+        # The limits are the subject of tests of their own; in the others they would be in the way.
         settings = {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "AUTH_MODE": "none",
-                    **(settings or {})}
+                    "RATE_LIMIT_DEFAULT": "1000000/second", "RATE_LIMIT_HEAVY": "1000000/second",
+                    "RATE_LIMIT_AUTHENTICATED": "1000000/second",
+                    "RATE_LIMIT_API_KEY": "1000000/second", **(settings or {})}
+        settings = {name: value for name, value in settings.items() if value is not None}
         if not {"LLM_BASE_URL", "LLM_PROVIDER"} & set(settings):
             settings["LLM_PROVIDER"] = "offline"
         self.environment = {**_environment(self.directory), **settings}
@@ -56,14 +59,10 @@ class Weir:
 
     def launch(self):
         """Starts the process without waiting for it to be ready."""
-        def before():
-            die_with_parent()
-            if self.nofile:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
         self.process = subprocess.Popen(
-            [self.binary, *self.flags], cwd=self.directory, env=self.environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            preexec_fn=before)
+            with_parent([self.binary, *self.flags], self.nofile), cwd=self.directory,
+            env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, [self.lines]),
                              daemon=True),
@@ -240,9 +239,9 @@ def run_once(*flags, settings=None, files=None, binary=None, modes=None, seconds
             os.chmod(os.path.join(directory, name), mode)
         try:
             return subprocess.run(
-                [binary or BINARY, *flags], cwd=directory, text=True, check=False,
+                with_parent([binary or BINARY, *flags]), cwd=directory, text=True, check=False,
                 env={**_environment(directory), **(settings or {})}, capture_output=True,
-                stdin=subprocess.DEVNULL, timeout=slow(seconds), preexec_fn=die_with_parent)
+                stdin=subprocess.DEVNULL, timeout=slow(seconds))
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"weir {flags} runs on: {error.output} {error.stderr}") from None
 

@@ -280,14 +280,14 @@ static void test_pause_stops_reading(void **state)
     (void)state;
     make_big_delta();
     kit_init(&kit);
-    kit.settings.idle_timeout_ms = 100; /* does not count while paused */
+    kit.settings.idle_timeout_ms = patient_ms(100); /* does not count while paused */
     kit.upstream.script = script;
     kit_open(&kit);
     ask(&kit, &asked, true);
     run_until(&kit, &asked.pieces, 2);
-    run_for(&kit, 150);
+    run_for(&kit, (unsigned)patient_ms(150));
     size_t written = kit.upstream.written;
-    run_for(&kit, 150);
+    run_for(&kit, (unsigned)patient_ms(150));
     assert_int_equal(asked.pieces, 2);
     assert_int_equal(kit.upstream.written, written);
     asked.pause_at = 4;

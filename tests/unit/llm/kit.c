@@ -53,7 +53,7 @@ void kit_init(struct kit *kit)
                                           .base_url = kit->base_url,
                                           .api_key = "sk-test",
                                           .model = "test-model",
-                                          .total_timeout_ms = 4000,
+                                          .total_timeout_ms = patient_ms(4000),
                                           .connect_timeout_ms = 2000,
                                           .pool_max = 8,
                                           .pool_max_keepalive = 4};

@@ -37,7 +37,7 @@ static struct cache_key key_of(uint64_t n)
 static struct cache *make(size_t entries, size_t bytes)
 {
     const struct cache_settings settings = {
-        .most_entries = entries, .most_bytes = bytes, .ttl_ns = TTL_S * SECOND, .seed = {1, 2}};
+        .most_entries = entries, .most_bytes = bytes, .ttl_ns = TTL_S * SECOND, .seed = {{1, 2}}};
     return cache_new(&settings);
 }
 

@@ -45,7 +45,7 @@ static void ten_million_keys_leave_memory_flat(void **state)
     (void)state;
     static char text[2000];
     const struct cache_settings settings = {
-        .most_entries = 1024, .most_bytes = 1 << 20, .ttl_ns = 1000000000, .seed = {3, 4}};
+        .most_entries = 1024, .most_bytes = 1 << 20, .ttl_ns = 1000000000, .seed = {{3, 4}}};
     struct cache *cache = cache_new(&settings);
     struct cache_stats stats;
     long before = 0;

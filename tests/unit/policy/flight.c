@@ -159,7 +159,7 @@ static void say(const char *text)
 static int set_up(void **state)
 {
     (void)state;
-    const struct flight_settings settings = {.most = MOST, .workers = WORKERS, .seed = {5, 6}};
+    const struct flight_settings settings = {.most = MOST, .workers = WORKERS, .seed = {{5, 6}}};
     flights = flights_new(&settings);
     for (unsigned i = 0; i < WORKERS; i++) {
         workers[i] =

@@ -232,7 +232,7 @@ static void *run(void *argument)
 static void all_who_wait_hear_the_end_of_their_own_flight(void **state)
 {
     (void)state;
-    const struct flight_settings settings = {.most = 1000, .workers = WORKERS, .seed = {7, 8}};
+    const struct flight_settings settings = {.most = 1000, .workers = WORKERS, .seed = {{7, 8}}};
     struct flights_stats stats;
     flights = flights_new(&settings);
     for (unsigned i = 0; i < WORKERS; i++) {
