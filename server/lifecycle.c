@@ -2,6 +2,8 @@
 
 #include "server/front_door.h"
 #include "server/jail.h"
+#include "server/models.h"
+#include "server/wiring.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -18,18 +20,19 @@ enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS
 struct life {
     const struct config *config;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     uv_timer_t tick; /* looks whether the drain is done */
     uv_async_t rpc_done;
     struct front_door *door;
     struct readiness readiness;
     struct core core;
-    struct llm_settings llm;
+    struct models *models;
     struct rest *rest;
     struct worker **workers;
     struct core_worker **core_workers;
     size_t n_workers;
     struct rpc_listener *rpc;
+    struct tls *tls; /* NULL: plain text */
     bool draining, aborted, rpc_is_done;
     uint64_t drained_since_ms;
 };
@@ -44,12 +47,13 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-/* Each gRPC connection takes two descriptors (front_door.h). */
+/* A relayed connection takes three descriptors, one that goes to the C core alone two. */
 static size_t connection_cap(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : 2);
+    uint64_t each = wiring_guarded(config) ? 3 : config->no_grpc ? 1 : 2;
+    uint64_t cap = (descriptors - spare) / each;
     if (config->max_connections <= cap)
         return config->max_connections;
     struct log_line line;
@@ -61,109 +65,61 @@ static size_t connection_cap(const struct config *config)
     return cap;
 }
 
-static void fill_in_llm(struct llm_settings *llm, const struct config *config)
-{
-    *llm = (struct llm_settings){
-        .provider = strcmp(config->llm_provider, "openai") == 0 ? LLM_OPENAI : LLM_OFFLINE,
-        .base_url = config->llm_base_url,
-        .api_key = config->openai_api_key,
-        .model = config->llm_model,
-        .ca_file = config->llm_ca_file[0] != '\0' ? config->llm_ca_file : NULL,
-        .total_timeout_ms = config->llm_timeout_ms,
-        .connect_timeout_ms = config->llm_connect_timeout_ms,
-        .first_token_timeout_ms = config->llm_first_token_timeout_ms,
-        .idle_timeout_ms = config->llm_idle_timeout_ms,
-        .pool_max = (long)config->llm_pool_max,
-        .pool_max_keepalive = (long)config->llm_pool_max_keepalive,
-        .offline_word_delay_ms = config->debug ? 20 : 0,
-    };
-}
-
-static void start_sharing(struct life *life)
-{
-    const struct config *config = life->config;
-    const struct sharing_settings settings = {
-        .most_entries = config->cache_max_size,
-        .most_bytes = config->cache_max_bytes,
-        .ttl_ms = config->cache_ttl_ms,
-        .model = life->llm.provider == LLM_OFFLINE ? "offline" : life->llm.model,
-        .workers = (unsigned)config->workers,
-    };
-    if (config->cache_enabled)
-        life->core.sharing = sharing_new(&settings);
-}
-
 /* A flight that is alive may still hand tasks to workers. */
 static bool flights_are_done(const struct life *life)
 {
     return life->core.sharing == NULL || flights_alive(life->core.sharing->flights) == 0;
 }
 
-/* config_parse has read the text before. */
-static struct cidr_list read_ranges(const char *text)
-{
-    struct cidr_list list;
-    struct span wrong;
-    must(cidr_list_parse(span_of(text), &list, &wrong));
-    return list;
-}
-
-static struct limits *make_limits(const struct config *config)
-{
-    const struct limits_settings settings = {
-        .rates_on = config->rate_limit_enabled,
-        .anonymous = config->rate_limit_default,
-        .authenticated = config->rate_limit_authenticated,
-        .api_key = config->rate_limit_api_key,
-        .heavy = config->rate_limit_heavy,
-        .burst = config->content_burst,
-        .block_threshold = config->content_block_threshold,
-        .most_flows = config->max_concurrent_flows,
-        .most_urls = config->content_max_urls,
-        .most_phones = config->content_max_phones,
-        .client = {.proxies = read_ranges(config->trusted_proxies),
-                   .hops = (unsigned)config->trusted_hops},
-        .allowed = read_ranges(config->ip_allowlist),
-    };
-    return limits_new(&settings);
-}
-
-static void on_rest_closed(void *context, const struct peer *peer)
+static void on_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
     front_door_closed(life->door, peer);
 }
 
+static void to_rpc(void *context, int fd, const struct peer *peer, struct certificate *certificate)
+{
+    const struct life *life = context;
+    rpc_listener_adopt(life->rpc, fd, peer, certificate);
+}
+
+static bool open_tls(struct life *life)
+{
+    char error[256] = "";
+    if (life->config->tls_cert_file[0] == '\0')
+        return true;
+    life->tls = wiring_tls(life->config, error);
+    if (life->tls == NULL)
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return life->tls != NULL;
+}
+
 static void start_workers(struct life *life)
 {
     const struct config *config = life->config;
-    const struct rest_settings settings = {
-        .max_body_bytes = config->max_body_bytes,
-        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .request_read_timeout_ms = config->keep_alive_timeout_ms,
-        .gzip_min_bytes = config->gzip_min_bytes,
-        .sse_comment_ms = 15000,
-        .closed = on_rest_closed,
-        .context = life,
-    };
+    struct rest_settings settings = wiring_rest(config);
+    struct guard_settings guard = wiring_guard(config);
+    settings.closed = guard.closed = on_closed;
+    settings.context = guard.closed_context = life;
+    guard.tls = life->tls;
+    guard.to_rpc = to_rpc;
+    guard.rpc_context = life;
     life->rest = rest_new(&settings, &life->core);
     life->n_workers = config->workers;
     life->workers = calloc(life->n_workers, sizeof(struct worker *));
     life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
-        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm);
+        life->workers[i] =
+            worker_start((unsigned)i, &life->core, life->rest, models_settings(life->models),
+                         wiring_guarded(config) ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }
 
 static void start_rpc(struct life *life)
 {
-    const struct rpc_settings settings = {
-        .max_message_bytes = life->config->max_body_bytes,
-        .queues = (unsigned)(life->n_workers < 4 ? life->n_workers : 4),
-        .connection_idle_ms = 300000,
-    };
+    const struct rpc_settings settings = wiring_rpc(life->config);
     if (!life->config->no_grpc)
         life->rpc = rpc_listener_new(&settings, &life->core, life->core_workers, life->n_workers);
 }
@@ -179,7 +135,6 @@ static void log_ready(const struct life *life)
     if (front_door_grpc_port(life->door) != 0)
         log_u64(&line, "grpc_port", front_door_grpc_port(life->door));
     log_u64(&line, "workers", life->n_workers);
-    log_text(&line, "model", life->llm.provider == LLM_OFFLINE ? "offline" : life->llm.model);
     log_end(&line);
 }
 
@@ -192,8 +147,7 @@ static void log_warnings(const struct life *life)
         log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
     if (!config->rate_limit_enabled)
         log_event(LOG_WARNING, "lifecycle", "callers_not_limited", "setting", "RATE_LIMIT_ENABLED");
-    if (life->llm.provider == LLM_OFFLINE)
-        log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
+    models_log(life->models);
     if (config->exposed[0] != '\0')
         log_event(LOG_WARNING, "lifecycle", "secret_readable_by_others", "file", config->exposed);
 }
@@ -212,6 +166,7 @@ static void on_door_closed(void *context)
     struct life *life = context;
     close_handle((uv_handle_t *)&life->on_term);
     close_handle((uv_handle_t *)&life->on_int);
+    close_handle((uv_handle_t *)&life->on_hup);
     close_handle((uv_handle_t *)&life->tick);
     close_handle((uv_handle_t *)&life->rpc_done);
 }
@@ -286,15 +241,32 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
+/* What files hold is read again; nothing that is open ends. */
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct life *life = signal->data;
+    char error[256] = "";
+    (void)number;
+    if (life->tls == NULL)
+        return;
+    if (tls_reload(life->tls, error))
+        log_event(LOG_INFO, "lifecycle", "certificates_reloaded", NULL, NULL);
+    else
+        log_event(LOG_ERROR, "lifecycle", "certificates_kept", "reason", error);
+}
+
 static void watch_signals(struct life *life)
 {
     must(uv_signal_init(&life->loop, &life->on_term) == 0);
     must(uv_signal_init(&life->loop, &life->on_int) == 0);
+    must(uv_signal_init(&life->loop, &life->on_hup) == 0);
     must(uv_timer_init(&life->loop, &life->tick) == 0);
     must(uv_async_init(&life->loop, &life->rpc_done, on_rpc_done_here) == 0);
-    life->on_term.data = life->on_int.data = life->tick.data = life->rpc_done.data = life;
+    life->on_term.data = life->on_int.data = life->on_hup.data = life->tick.data =
+        life->rpc_done.data = life;
     must(uv_signal_start(&life->on_term, on_signal, SIGTERM) == 0);
     must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
+    must(uv_signal_start(&life->on_hup, on_reload, SIGHUP) == 0);
 }
 
 /* main blocked them; those that came meanwhile are delivered now. */
@@ -304,6 +276,7 @@ static void take_signals(void)
     (void)sigemptyset(&ours);
     (void)sigaddset(&ours, SIGTERM);
     (void)sigaddset(&ours, SIGINT);
+    (void)sigaddset(&ours, SIGHUP);
     must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
 }
 
@@ -317,6 +290,8 @@ static bool open_door(struct life *life)
         .grpc_port = (uint16_t)config->grpc_port,
         .single_port = config->single_port,
         .no_grpc = config->no_grpc,
+        .guard = config->grpc_guard,
+        .tls = life->tls != NULL,
         .max_connections = connection_cap(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
@@ -353,7 +328,6 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     struct life life = {.config = config};
     char error[256] = "";
     readiness_init(&life.readiness);
-    fill_in_llm(&life.llm, config);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
                               .access_log = config->access_log};
@@ -362,17 +336,21 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
-    life.core.limits = make_limits(config);
-    if (!open_door(&life)) {
+    life.core.limits = wiring_limits(config);
+    if (!open_tls(&life) || !open_door(&life)) {
         life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
+        life.tls = tls_free(life.tls);
         core_fini(&life.core);
         return 1;
     }
-    atomic_store(&life.readiness.offline_model, life.llm.provider == LLM_OFFLINE);
     llm_global_init();
+    life.models = models_new(config);
+    atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams == 0);
+    life.readiness.providers = models_readiness;
+    life.readiness.providers_context = life.models;
     watch_signals(&life);
-    start_sharing(&life);
+    life.core.sharing = wiring_sharing(config, models_settings(life.models));
     start_workers(&life);
     start_rpc(&life);
     if (!close_jail(&life)) {
@@ -387,9 +365,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
     life.rest = rest_free(life.rest);
+    life.tls = tls_free(life.tls);
     life.core.sharing = sharing_free(life.core.sharing);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
+    life.models = models_free(life.models);
     llm_global_fini();
     free(life.workers);
     free(life.core_workers);

@@ -8,9 +8,11 @@
 
 #include "shared/base/arena.h"
 #include "shared/base/buf.h"
+#include "shared/base/certificate.h"
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
+#include "shared/llm/llm.h"
 #include "shared/pipeline/flow_run.h"
 #include "shared/pipeline/sharing.h"
 #include "shared/policy/identity.h"
@@ -41,8 +43,10 @@ struct request_given {
     struct span path; /* "/tell-joke" or "/weir.v1.FlowService/TellJoke"; for the access line */
     struct span client_request_id; /* what the client sent, checked by request_init_id */
     struct peer peer;
-    uint64_t received_ns; /* tick_now_ns() on arrival */
-    uint64_t timeout_ms;  /* the client's own deadline; 0: none */
+    const struct certificate *certificate; /* the client's, verified; NULL: it showed none */
+    bool secure;                           /* it came over our own TLS */
+    uint64_t received_ns;                  /* tick_now_ns() on arrival */
+    uint64_t timeout_ms;                   /* the client's own deadline; 0: none */
 };
 
 struct request {
@@ -71,9 +75,8 @@ struct request {
     struct flow_run run;      /* a call of its own */
     struct arena piece_arena; /* one piece at a time */
     bool port_is_full;
-    uint64_t upstream_ns; /* spent waiting for the model; 0: no call was made */
-    uint64_t input_tokens;
-    uint64_t output_tokens;
+    uint64_t upstream_ns;     /* spent waiting for the model; 0: no call was made */
+    struct llm_account model; /* who was asked, how often, for how many tokens; when it is over */
 };
 
 /* Clears the request and makes its arena. */

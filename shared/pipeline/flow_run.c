@@ -30,24 +30,39 @@ static struct verdict verdict_of_end(const struct llm_result *result)
         [LLM_GARBLED] = VERDICT_UPSTREAM_GARBLED,
         [LLM_TOO_LARGE] = VERDICT_UPSTREAM_GARBLED,
         [LLM_CUT] = VERDICT_UPSTREAM_CUT,
+        [LLM_FILTERED] = VERDICT_UPSTREAM_FILTERED,
+        [LLM_OPEN] = VERDICT_BREAKER_OPEN,
     };
     struct verdict verdict = verdict_of(codes[result->end]);
     verdict.retry_after_ms = result->retry_after_ms;
     return verdict;
 }
 
-static void settle(struct flow_run *run)
+static void settle(struct flow_run *run, const struct llm_account *account)
 {
     run->call = NULL;
+    run->account = *account;
     run->upstream_ns += run->worker->core->now_ns() - run->started_ns;
 }
 
-void flow_run_stop(struct flow_run *run)
+struct llm_account flow_run_account(const struct flow_run *run)
+{
+    struct llm_account account = run->account;
+    if (run->call != NULL)
+        llm_account(run->call, &account);
+    return account;
+}
+
+void flow_run_stop(struct flow_run *run, enum verdict_blame blame)
 {
     if (run->call == NULL)
         return;
-    llm_cancel(run->call);
-    settle(run);
+    struct llm_account account = flow_run_account(run);
+    if (blame == VERDICT_BAD)
+        llm_give_up(run->call);
+    else
+        llm_cancel(run->call);
+    settle(run, &account);
 }
 
 void flow_run_pause(struct flow_run *run)
@@ -68,6 +83,7 @@ static void log_failure(const struct flow_run *run, const struct llm_result *res
     log_begin(&line, LOG_WARNING, "llm", "call_failed");
     log_text(&line, "request_id", run->request_id);
     log_text(&line, "flow", run->method->flow);
+    log_text(&line, "provider", result->account.provider);
     log_text(&line, "end", llm_end_name(result->end));
     log_i64(&line, "upstream_status", result->http_status);
     log_text(&line, "reason", result->reason);
@@ -96,7 +112,7 @@ static void on_piece(void *context, struct span text)
         return;
     }
     struct verdict verdict = verdict_of(VERDICT_UPSTREAM_GARBLED);
-    flow_run_stop(run);
+    flow_run_stop(run, VERDICT_BAD);
     run->events->done(run, &verdict);
 }
 
@@ -104,9 +120,7 @@ static void on_done(void *context, const struct llm_result *result)
 {
     struct flow_run *run = context;
     const struct contract_method *method = run->method;
-    settle(run);
-    run->input_tokens += result->usage.input_tokens;
-    run->output_tokens += result->usage.output_tokens;
+    settle(run, &result->account);
     struct verdict verdict = verdict_of_end(result);
     if (result->end != LLM_DONE) {
         log_failure(run, result);
@@ -131,7 +145,11 @@ bool flow_run_start(struct flow_run *run, struct verdict *verdict)
 {
     const struct contract_method *method = run->method;
     const struct core *core = run->worker->core;
-    struct conversation what = {.flow = method->flow, .temperature = -1, .stream = method->streams};
+    struct conversation what = {.flow = method->flow,
+                                .request_id = run->request_id,
+                                .deadline_ms = run->deadline_ms,
+                                .temperature = -1,
+                                .stream = method->streams};
     if (!prompt_render(core->prompts[method->index], run->message, run->arena, PROMPT_BYTES,
                        &what)) {
         *verdict = verdict_of(VERDICT_TOO_LARGE);

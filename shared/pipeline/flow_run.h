@@ -11,11 +11,11 @@
 #include "shared/base/must.h"
 #include "shared/base/span.h"
 #include "shared/flow/contract.h"
+#include "shared/llm/llm.h"
 #include "shared/verdict.h"
 
 struct core_worker;
 struct flow_run;
-struct llm_call;
 
 /* Never called inside a function of this header. */
 struct flow_run_events {
@@ -33,6 +33,7 @@ struct flow_run {
     const ProtobufCMessage *message; /* the request, defaults filled in */
     struct arena *arena;             /* for the prompt and the answer */
     const char *request_id;          /* for the log */
+    tick_ms deadline_ms;             /* nobody waits any longer than this; 0: not said */
     const struct flow_run_events *events;
 
     /* The run's. */
@@ -40,9 +41,8 @@ struct flow_run {
     ProtobufCMessage *answer;
     struct buf whole; /* a stream's text so far; heap */
     uint64_t started_ns;
-    uint64_t upstream_ns; /* spent waiting for the model; 0: no call was made */
-    uint64_t input_tokens;
-    uint64_t output_tokens;
+    uint64_t upstream_ns;       /* spent waiting for the model; 0: no call was made */
+    struct llm_account account; /* once the call is over */
 };
 
 /* Clears the run; before the starter fills it in. */
@@ -52,8 +52,10 @@ void flow_run_fini(struct flow_run *run);
 
 /* Asks the model. False: it was not asked, and *verdict says why. */
 MUST_USE bool flow_run_start(struct flow_run *run, struct verdict *verdict);
-/* No event comes after this. Harmless when nothing runs. */
-void flow_run_stop(struct flow_run *run);
+/* No event comes after this. VERDICT_BAD counts against the model. Harmless when nothing runs. */
+void flow_run_stop(struct flow_run *run, enum verdict_blame blame);
+/* What the call has come to so far. */
+struct llm_account flow_run_account(const struct flow_run *run);
 /* Back-pressure on a stream; harmless when nothing runs. */
 void flow_run_pause(struct flow_run *run);
 void flow_run_resume(struct flow_run *run);

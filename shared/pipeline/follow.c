@@ -8,19 +8,18 @@ static struct request *of_waiter(struct flight_waiter *waiter)
     return container_of(waiter, struct request, share.waiter);
 }
 
-static void settle(struct request *request)
+static void settle(struct request *request, enum verdict_blame blame)
 {
     const struct core *core = request->worker->core;
-    shared_run_forget(request);
     request->upstream_ns += core->now_ns() - request->share.waits_since_ns;
-    flight_leave(&request->share.waiter);
+    shared_run_leave(request, flight_leave(&request->share.waiter, blame == VERDICT_BAD));
 }
 
-void follow_stop(struct request *request)
+void follow_stop(struct request *request, enum verdict_blame blame)
 {
     timers_cancel(request->worker->timers, &request->share.soon);
     if (request->share.waiter.flight != NULL)
-        settle(request);
+        settle(request, blame);
 }
 
 void follow_fini(struct request *request)
@@ -59,16 +58,12 @@ static void disembark(struct request *request, const struct flight_end *end)
     struct share *share = &request->share;
     struct verdict verdict = verdict_of((enum verdict_code)end->code);
     verdict.retry_after_ms = end->retry_after_ms;
-    if (share->state == SHARE_MISS || share->state == SHARE_REFRESH) { /* counted once */
-        request->input_tokens += end->input_tokens;
-        request->output_tokens += end->output_tokens;
-    }
     if (end->entry != NULL)
         share->kept = cache_entry_ref(end->entry);
-    settle(request);
+    settle(request, VERDICT_NEUTRAL);
     if (share->kept != NULL)
         pipeline_continue(request);
-    else if (!follow_fall_back(request))
+    else if (!follow_fall_back(request, VERDICT_NEUTRAL))
         pipeline_end(request, &verdict);
 }
 
@@ -117,13 +112,13 @@ void follow_writable(struct request *request)
         follow(request);
 }
 
-bool follow_fall_back(struct request *request)
+bool follow_fall_back(struct request *request, enum verdict_blame blame)
 {
     struct share *share = &request->share;
     if (share->fallback == NULL || share->cursor.bytes > 0)
         return false;
     if (share->waiter.flight != NULL)
-        settle(request);
+        settle(request, blame);
     share->kept = share->fallback;
     share->fallback = NULL;
     share->state = SHARE_HIT;

@@ -14,9 +14,10 @@ enum step_result follow_kept(struct request *request);
 void follow_writable(struct request *request);
 /* Goes on with the answer that still holds, instead of ending. False: there is none, or the caller
  * has been told something else already. The request may be gone when this returns true. */
-MUST_USE bool follow_fall_back(struct request *request);
-/* Leaves the flight, if it is in one, and settles the time. */
-void follow_stop(struct request *request);
+MUST_USE bool follow_fall_back(struct request *request, enum verdict_blame blame);
+/* Leaves the flight, if it is in one, and settles the time. VERDICT_BAD counts against the model,
+ * when nobody else waits for it. */
+void follow_stop(struct request *request, enum verdict_blame blame);
 /* Lets go of what it held, once the transport has no use for it. */
 void follow_fini(struct request *request);
 

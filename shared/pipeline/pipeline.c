@@ -61,7 +61,8 @@ static void deadline_passed(struct timer *timer, tick_ms now_ms)
     struct verdict verdict =
         verdict_of(flow_waits(request) && !own ? VERDICT_UPSTREAM_TIMED_OUT : VERDICT_TIMED_OUT);
     /* A stream told now would have no deadline at all. */
-    if (!request->given.method->streams && follow_fall_back(request))
+    if (!request->given.method->streams &&
+        follow_fall_back(request, verdict_row(verdict.code)->blame))
         return;
     pipeline_end(request, &verdict);
 }
@@ -160,7 +161,7 @@ static void finish(struct request *request, const struct verdict *verdict)
 void pipeline_end(struct request *request, const struct verdict *verdict)
 {
     must(!request->walking && !request->finished);
-    flow_stop(request);
+    flow_stop(request, verdict_row(verdict->code)->blame);
     timers_cancel(request->worker->timers, &request->deadline);
     must(request->worker->live > 0);
     request->worker->live--;

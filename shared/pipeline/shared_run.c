@@ -4,6 +4,7 @@
 #include "shared/flow/wire.h"
 #include "shared/pipeline/core.h"
 #include "shared/pipeline/flow_run.h"
+#include "shared/pipeline/step.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ struct shared_run {
     struct flight_pilot pilot;
     struct flight *flight;
     struct request *starter; /* NULL: it has left */
+    bool accounted;          /* its access line says what the call has come to */
     struct arena arena;
     struct cache_key key;
     char request_id[REQUEST_ID_BYTES];
@@ -36,10 +38,16 @@ static void free_run(struct shared_run *shared)
     free(shared);
 }
 
-void shared_run_forget(struct request *request)
+void shared_run_leave(struct request *request, bool last)
 {
-    if (request->share.run != NULL)
-        request->share.run->starter = NULL;
+    struct shared_run *shared = request->share.run;
+    if (shared == NULL)
+        return;
+    if (last) {
+        request->model = flow_run_account(&shared->run);
+        shared->accounted = true;
+    }
+    shared->starter = NULL;
     request->share.run = NULL;
 }
 
@@ -69,19 +77,21 @@ static void keep(struct shared_run *shared, struct cache_entry *entry)
                         shared->run.upstream_ns, core_worker_random(worker));
 }
 
-/* The access line of the request that started a run says what the run used; where that request has
- * left the others alone with it, this line does. */
-static void log_outlived(const struct shared_run *shared)
+/* What the call has come to is told once: by the access line of the request that started it, or,
+ * where that request has left others alone with it, by a line of its own. */
+static void account(struct shared_run *shared)
 {
+    const struct llm_account *model = &shared->run.account;
     struct log_line line;
     if (shared->starter != NULL)
+        shared->starter->model = *model;
+    if (shared->starter != NULL || shared->accounted)
         return;
     log_begin(&line, LOG_INFO, "flow", "run_outlived_request");
     log_text(&line, "request_id", shared->request_id);
     log_text(&line, "flow", shared->run.method->flow);
     log_ms(&line, "upstream_ms", shared->run.upstream_ns);
-    log_u64(&line, "input_tokens", shared->run.input_tokens);
-    log_u64(&line, "output_tokens", shared->run.output_tokens);
+    access_model(&line, model);
     log_end(&line);
 }
 
@@ -90,11 +100,7 @@ static void log_outlived(const struct shared_run *shared)
 static void land(struct shared_run *shared, const struct verdict *verdict,
                  const struct executor *here)
 {
-    struct flow_run *run = &shared->run;
-    struct flight_end end = {.code = (int)verdict->code,
-                             .retry_after_ms = verdict->retry_after_ms,
-                             .input_tokens = run->input_tokens,
-                             .output_tokens = run->output_tokens};
+    struct flight_end end = {.code = (int)verdict->code, .retry_after_ms = verdict->retry_after_ms};
     if (verdict->code == VERDICT_OK) {
         end.entry = make_entry(shared);
         if (end.entry != NULL)
@@ -102,7 +108,7 @@ static void land(struct shared_run *shared, const struct verdict *verdict,
         else
             end.code = VERDICT_INTERNAL;
     }
-    log_outlived(shared);
+    account(shared);
     struct flight *flight = shared->flight;
     free_run(shared);
     flight_land(flight, &end, here);
@@ -121,7 +127,7 @@ static void on_piece(struct flow_run *run, struct span text)
         flow_run_pause(run);
         return;
     case FLIGHT_TOO_LONG:
-        flow_run_stop(run);
+        flow_run_stop(run, VERDICT_BAD);
         land(shared, &verdict, run->worker->executor);
         return;
     }
@@ -134,10 +140,11 @@ static void on_done(struct flow_run *run, const struct verdict *verdict)
 
 static const struct flow_run_events events = {.piece = on_piece, .done = on_done};
 
-static void on_cancel(struct flight_pilot *pilot)
+static void on_cancel(struct flight_pilot *pilot, bool blamed)
 {
     struct shared_run *shared = container_of(pilot, struct shared_run, pilot);
-    flow_run_stop(&shared->run);
+    flow_run_stop(&shared->run, blamed ? VERDICT_BAD : VERDICT_NEUTRAL);
+    account(shared);
     free_run(shared);
 }
 

@@ -10,7 +10,8 @@
 /* For a request that leads its flight (share.waiter): starts the run. What goes wrong at once is
  * told to all who wait, this request too, from the loop. */
 void shared_run_start(struct request *request);
-/* The request leaves or has its answer. Harmless when it has started no run, or that is over. */
-void shared_run_forget(struct request *request);
+/* The request leaves its flight. `last`: and the call with it, so that what it has come to is the
+ * request's. Harmless when the request has started no run, or that is over. */
+void shared_run_leave(struct request *request, bool last);
 
 #endif

@@ -33,14 +33,17 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
-/* Stops the request's call of the model, or leaves the one it shares, and settles the time. */
-void flow_stop(struct request *request);
+/* Stops the request's call of the model, or leaves the one it shares, and settles time and tokens;
+ * VERDICT_BAD counts against the model. */
+void flow_stop(struct request *request, enum verdict_blame blame);
 /* Does the request wait for the model? */
 bool flow_waits(const struct request *request);
 /* The port is full; it has room again. */
 void flow_full(struct request *request);
 void flow_writable(struct request *request);
 
+/* Adds what a call has come to, to the line of whoever accounts for it. */
+void access_model(struct log_line *line, const struct llm_account *model);
 /* The one access line of the request (O1). */
 void access_log(const struct request *request, const struct verdict *verdict);
 

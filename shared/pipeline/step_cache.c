@@ -75,7 +75,7 @@ static void look_again(struct request *request)
     }
     const struct flight_end end = {.entry = cache_entry_ref(entry)};
     flight_land(share->waiter.flight, &end, NULL);
-    flight_leave(&share->waiter);
+    (void)flight_leave(&share->waiter, false);
     become(request, SHARE_HIT, entry);
 }
 

@@ -17,8 +17,7 @@ static struct request *of_run(struct flow_run *run)
 static void settle(struct request *request)
 {
     request->upstream_ns = request->run.upstream_ns;
-    request->input_tokens = request->run.input_tokens;
-    request->output_tokens = request->run.output_tokens;
+    request->model = request->run.account;
 }
 
 static void on_piece(struct flow_run *run, struct span text)
@@ -53,19 +52,20 @@ static enum step_result ask_alone(struct request *request, struct verdict *verdi
     run->message = request->message;
     run->arena = &request->arena;
     run->request_id = request->id;
+    run->deadline_ms = request->deadline.due_ms;
     run->events = &events;
     return flow_run_start(run, verdict) ? STEP_WAIT : STEP_END;
 }
 
 /* --- the port and the end --- */
 
-void flow_stop(struct request *request)
+void flow_stop(struct request *request, enum verdict_blame blame)
 {
     if (request->run.call != NULL) {
-        flow_run_stop(&request->run);
+        flow_run_stop(&request->run, blame);
         settle(request);
     }
-    follow_stop(request);
+    follow_stop(request, blame);
 }
 
 bool flow_waits(const struct request *request)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 enum { SHARDS = 16, SHARD_BUCKETS = 64 };
-enum errand { ERRAND_CANCEL = 1, ERRAND_RESUME = 2 };
+enum errand { ERRAND_CANCEL = 1, ERRAND_BLAME = 2, ERRAND_RESUME = 4 };
 
 /* Where the waiters of one worker are. */
 struct desk {
@@ -166,7 +166,7 @@ static void errand_task(struct task *task)
     struct flight_pilot *pilot = flight->pilot;
     if (pilot != NULL && (errands & ERRAND_CANCEL) != 0) {
         flight->pilot = NULL;
-        pilot->cancel(pilot);
+        pilot->cancel(pilot, (errands & ERRAND_BLAME) != 0);
         unref(flight); /* the call's */
     } else if (pilot != NULL && (errands & ERRAND_RESUME) != 0) {
         pilot->resume(pilot);
@@ -175,9 +175,9 @@ static void errand_task(struct task *task)
 }
 
 /* The caller has a reference. */
-static void send_home(struct flight *flight, enum errand what)
+static void send_home(struct flight *flight, unsigned what)
 {
-    if (atomic_fetch_or(&flight->errands, (unsigned)what) != 0)
+    if (atomic_fetch_or(&flight->errands, what) != 0)
         return; /* the task that is posted takes it along */
     ref(flight);
     executor_post(flight->home, &flight->errand);
@@ -306,11 +306,11 @@ enum flight_place flight_lead(struct flights *flights, const struct cache_key *k
     return enter(flights, key, here, streams, true, waiter);
 }
 
-void flight_leave(struct flight_waiter *waiter)
+bool flight_leave(struct flight_waiter *waiter, bool blamed)
 {
     struct flight *flight = waiter->flight;
     if (flight == NULL)
-        return;
+        return false;
     struct flights *flights = flight->flights;
     struct shard *shard = shard_of(flights, flight->hash);
     waiter->flight = NULL;
@@ -325,9 +325,10 @@ void flight_leave(struct flight_waiter *waiter)
     atomic_fetch_sub(&flights->waiters, 1);
     if (last) {
         atomic_fetch_add(&flights->cancelled, 1);
-        send_home(flight, ERRAND_CANCEL);
+        send_home(flight, ERRAND_CANCEL | (blamed ? ERRAND_BLAME : 0U));
     }
     unref(flight);
+    return last;
 }
 
 /* --- for waiters --- */

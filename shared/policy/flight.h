@@ -55,8 +55,9 @@ struct flight_waiter {
 
 /* Who carries the upstream call; on the home worker. */
 struct flight_pilot {
-    /* All have left: stop the call. The flight must not be used afterwards. */
-    void (*cancel)(struct flight_pilot *pilot);
+    /* All have left: stop the call. The flight must not be used afterwards. `blamed`: the last to
+     * leave said that the call is to blame. */
+    void (*cancel)(struct flight_pilot *pilot, bool blamed);
     /* Go on after FLIGHT_PAUSE. May come when it was not paused. */
     void (*resume)(struct flight_pilot *pilot);
 };
@@ -65,9 +66,6 @@ struct flight_end {
     struct cache_entry *entry; /* the answer; NULL: it failed */
     int code;                  /* of the failure; the caller's own */
     uint64_t retry_after_ms;
-    uint64_t upstream_ns; /* what the call took */
-    uint64_t input_tokens;
-    uint64_t output_tokens;
 };
 
 enum flight_place {
@@ -106,8 +104,10 @@ MUST_USE enum flight_place flight_join(struct flights *flights, const struct cac
 MUST_USE enum flight_place flight_lead(struct flights *flights, const struct cache_key *key,
                                        const struct flight_home *here, bool streams,
                                        struct flight_waiter *waiter);
-/* The waiter waits no longer, also after the end. Harmless when it waits for none. Its worker. */
-void flight_leave(struct flight_waiter *waiter);
+/* The waiter waits no longer, also after the end. True: it was the last of a flight that has not
+ * ended, whose call will be cancelled by a task; `blamed` is for that. Harmless when it waits for
+ * none. Its worker. */
+bool flight_leave(struct flight_waiter *waiter, bool blamed);
 
 /* For waiters: the pieces (NULL: unary) and the end (NULL: not yet; lives until flight_leave). Who
  * looks for the end first and for pieces then misses none. */

@@ -29,6 +29,7 @@ def state_of(weir, call, rpc, request, name):
 
 class Cache(Scenario):
     upstream = True
+    settings = {"LLM_RETRIES": "0", "CB_ENABLED": "false"}  # a call is one request to the model
 
     def ask(self, call, rpc, request, name):
         return state_of(self.weir, call, rpc, request, name)
@@ -175,6 +176,7 @@ class Bounds(Scenario):
 class Replay(Scenario):
     """A stream whose policy is `store`: the flow of the test contract."""
     upstream = True
+    settings = {"LLM_RETRIES": "0", "CB_ENABLED": "false"}
     binary = os.environ.get("WEIR_EVERYTHING_BINARY")
     protoset = "WEIR_EVERYTHING_PROTOSET"
 

@@ -21,6 +21,7 @@ def rest_request(path, body, request_id):
 
 class Flight(Scenario):
     upstream = True
+    settings = {"LLM_RETRIES": "0", "CB_ENABLED": "false"}  # a call is one request to the model
 
     def setUp(self):
         super().setUp()

@@ -38,7 +38,7 @@ struct llm_call {
 };
 
 static struct llm_call model[MOST_CALLS];
-static unsigned calls, cancels;
+static unsigned calls, cancels, given_up;
 
 struct llm_call *llm_start(struct llm_client *client, const struct conversation *what,
                            tick_ms now_ms, const struct llm_events *events, void *context)
@@ -56,6 +56,18 @@ void llm_cancel(struct llm_call *call)
     assert_false(call->cancelled);
     call->cancelled = true;
     cancels++;
+}
+
+void llm_give_up(struct llm_call *call)
+{
+    given_up++;
+    llm_cancel(call);
+}
+
+void llm_account(const struct llm_call *call, struct llm_account *account)
+{
+    (void)call;
+    *account = (struct llm_account){.provider = "fake", .usage = {.input_tokens = 1}};
 }
 
 void llm_pause(struct llm_call *call)
@@ -77,7 +89,9 @@ const char *llm_end_name(enum llm_end end)
 static void call_ends(unsigned call, enum llm_end end, const char *text)
 {
     struct llm_result result = {
-        .end = end, .text = span_of(text), .usage = {.input_tokens = 3, .output_tokens = 4}};
+        .end = end,
+        .text = span_of(text),
+        .account = {.provider = "fake", .usage = {.input_tokens = 3, .output_tokens = 4}}};
     assert_false(model[call].cancelled);
     model[call].events->done(model[call].context, &result);
 }
@@ -191,7 +205,7 @@ static void fake_finish(struct request *request, const struct verdict *verdict)
     caller->code = verdict->code;
     caller->retry_after_ms = verdict->retry_after_ms;
     caller->state = request->share.state;
-    caller->input_tokens = request->input_tokens;
+    caller->input_tokens = request->model.usage.input_tokens;
     caller->upstream_ns = request->upstream_ns;
     for (size_t i = 0; i < request->n_notes; i++)
         if (strcmp(request->notes[i].name, "cache-status") == 0)
@@ -272,7 +286,7 @@ static int set_up(void **state)
     const struct sharing_settings settings = {
         .most_entries = 16, .most_bytes = 1 << 20, .ttl_ms = TTL_MS, .model = "m", .workers = 2};
     now_ns = 5000 * SECOND;
-    calls = cancels = looks_left = 0;
+    calls = cancels = given_up = looks_left = 0;
     readiness_init(&readiness);
     if (!core_init(&core, &weir_contract, &readiness, error))
         fail_msg("%s", error);
@@ -497,6 +511,7 @@ static void the_last_to_leave_cancels(void **state)
     request_abandon(&b.request);
     turn();
     assert_int_equal(cancels, 1);
+    assert_int_equal(given_up, 0);
     begin(&c, 1, translate, "{}");
     assert_int_equal(calls, 2);
     call_ends(1, LLM_DONE, BONJOUR);
@@ -537,6 +552,8 @@ static void each_waiter_keeps_its_own_deadline(void **state)
     turn();
     assert_int_equal(a.code, VERDICT_UPSTREAM_TIMED_OUT);
     assert_int_equal(cancels, 1);
+    assert_int_equal(given_up, 1); /* the service's own time: the model is to blame */
+    assert_int_equal(a.input_tokens, 1);
 }
 
 /* --- early refresh --- */

@@ -88,9 +88,9 @@ static void on_wake(struct flight_waiter *waiter)
             memcpy(passenger->answer, end->entry->json.at, end->entry->json.len);
     }
     if (passenger->takes_along != NULL)
-        flight_leave(&passenger->takes_along->waiter);
+        (void)flight_leave(&passenger->takes_along->waiter, false);
     if (end != NULL || passenger->leaves_when_woken)
-        flight_leave(waiter);
+        (void)flight_leave(waiter, false);
 }
 
 static void read_now(struct passenger *passenger)
@@ -104,12 +104,13 @@ static void read_now(struct passenger *passenger)
 struct pilot {
     struct flight_pilot pilot;
     struct flight *flight;
-    unsigned cancels, resumes;
+    unsigned cancels, blames, resumes;
 };
 
-static void on_cancel(struct flight_pilot *pilot)
+static void on_cancel(struct flight_pilot *pilot, bool blamed)
 {
     container_of(pilot, struct pilot, pilot)->cancels++;
+    container_of(pilot, struct pilot, pilot)->blames += blamed;
 }
 
 static void on_resume(struct flight_pilot *pilot)
@@ -146,7 +147,7 @@ static void lead(unsigned n, unsigned worker, bool streams, struct passenger *pa
 
 static void land(const char *json, const struct executor *here)
 {
-    struct flight_end end = {.entry = cache_entry_new(span_of(json), SPAN_EMPTY), .upstream_ns = 7};
+    struct flight_end end = {.entry = cache_entry_new(span_of(json), SPAN_EMPTY)};
     flight_land(pilot.flight, &end, here);
 }
 
@@ -198,7 +199,6 @@ static void one_call_serves_all_who_ask_the_same(void **state)
     run_tasks(&workers[1]);
     assert_true(c.over);
     assert_string_equal(c.answer, "{}");
-    assert_int_equal(c.end.upstream_ns, 7);
     assert_false(d.over);
     struct flight_end end = {.code = 3};
     flight_land(other, &end, &workers[1].executor);
@@ -227,7 +227,7 @@ static void the_leader_leaves_and_the_rest_get_their_answer(void **state)
     struct passenger a = {.woken = 0}, b = a;
     lead(1, 0, false, &a);
     assert_int_equal(join(1, 1, false, &b), FLIGHT_JOINED);
-    flight_leave(&a.waiter);
+    (void)flight_leave(&a.waiter, false);
     run_all();
     assert_int_equal(pilot.cancels, 0);
     land("{}", &workers[0].executor);
@@ -242,8 +242,8 @@ static void the_last_to_leave_cancels_on_the_home_worker(void **state)
     struct passenger a = {.woken = 0}, b = a, c = a;
     lead(1, 0, false, &a);
     assert_int_equal(join(1, 1, false, &b), FLIGHT_JOINED);
-    flight_leave(&a.waiter);
-    flight_leave(&b.waiter);
+    (void)flight_leave(&a.waiter, false);
+    (void)flight_leave(&b.waiter, false);
     assert_int_equal(pilot.cancels, 0); /* never inside the call */
     struct pilot first = pilot;
     /* Who asks now must not be given a call that is about to be cancelled. */
@@ -251,10 +251,25 @@ static void the_last_to_leave_cancels_on_the_home_worker(void **state)
     pilot.flight = c.waiter.flight;
     struct pilot second = pilot;
     assert_ptr_not_equal(first.flight, second.flight);
-    flight_leave(&c.waiter);
+    (void)flight_leave(&c.waiter, false);
     run_all();
     assert_int_equal(pilot.cancels, 2);
-    flight_leave(&a.waiter); /* harmless */
+    (void)flight_leave(&a.waiter, false); /* harmless */
+}
+
+static void the_last_to_leave_says_whether_the_call_is_to_blame(void **state)
+{
+    (void)state;
+    for (unsigned last = 0; last < 2; last++) {
+        struct passenger a = {.woken = 0}, b = a;
+        lead(1, 0, false, &a);
+        assert_int_equal(join(1, 1, false, &b), FLIGHT_JOINED);
+        assert_false(flight_leave(&a.waiter, last == 0));
+        assert_true(flight_leave(&b.waiter, last == 1));
+        run_all();
+        assert_int_equal(pilot.cancels, 1);
+        assert_int_equal(pilot.blames, last);
+    }
 }
 
 static void an_answer_that_comes_before_the_cancellation_counts(void **state)
@@ -262,7 +277,7 @@ static void an_answer_that_comes_before_the_cancellation_counts(void **state)
     (void)state;
     struct passenger a = {.woken = 0};
     lead(1, 0, false, &a);
-    flight_leave(&a.waiter);
+    (void)flight_leave(&a.waiter, false);
     land("{}", &workers[0].executor);
     run_all();
     assert_int_equal(pilot.cancels, 0);
@@ -410,8 +425,8 @@ static void the_call_pauses_when_nobody_keeps_up(void **state)
     read_now(&a); /* behind: nothing new to the call */
     run_all();
     assert_int_equal(pilot.resumes, 1);
-    flight_leave(&a.waiter);
-    flight_leave(&b.waiter);
+    (void)flight_leave(&a.waiter, false);
+    (void)flight_leave(&b.waiter, false);
     run_all();
     assert_int_equal(pilot.cancels, 1);
 }
@@ -442,7 +457,7 @@ static void one_leaves_in_the_middle_of_a_piece(void **state)
     say("upon ");
     assert_string_equal(a.heard, "Once |");
     assert_string_equal(b.heard, "Once |upon |");
-    flight_leave(&b.waiter);
+    (void)flight_leave(&b.waiter, false);
     run_all();
     assert_int_equal(pilot.cancels, 1);
 }
@@ -455,6 +470,7 @@ int main(void)
         CASE(many_on_one_worker_cost_it_one_task),
         CASE(the_leader_leaves_and_the_rest_get_their_answer),
         CASE(the_last_to_leave_cancels_on_the_home_worker),
+        CASE(the_last_to_leave_says_whether_the_call_is_to_blame),
         CASE(an_answer_that_comes_before_the_cancellation_counts),
         CASE(a_failure_is_told_to_all_and_then_forgotten),
         CASE(waiters_may_take_others_along_in_their_wake),

@@ -103,8 +103,9 @@ static void say_or_land(struct task *task)
     free(call);
 }
 
-static void on_cancel(struct flight_pilot *pilot)
+static void on_cancel(struct flight_pilot *pilot, bool blamed)
 {
+    (void)blamed;
     container_of(pilot, struct call, pilot)->cancelled = true; /* its task sees to the rest */
 }
 
@@ -165,7 +166,7 @@ static void on_wake(struct flight_waiter *waiter)
             (seat->streams && seat->heard != PIECES))
             atomic_fetch_add(&wrong, 1);
     }
-    flight_leave(waiter);
+    (void)flight_leave(waiter, false);
 }
 
 static void take_seat(struct runner *runner, struct seat *seat)
@@ -199,7 +200,7 @@ static void turn(struct task *task)
     if (seat->waiter.flight == NULL && runner->left > 0)
         take_seat(runner, seat);
     else if (seat->waiter.flight != NULL && draw(runner) % 4 == 0)
-        flight_leave(&seat->waiter);
+        (void)flight_leave(&seat->waiter, false);
     if (seat->waiter.flight != NULL)
         on_wake(&seat->waiter);
     for (size_t i = 0; i < SEATS; i++)
