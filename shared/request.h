@@ -69,6 +69,7 @@ struct request {
     bool abandoned; /* the client left while walking */
     bool finished;
     struct timer deadline;
+    struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
     /* The cache and flow steps'. */
     struct share share;       /* an answer, or a call, that is not this request's alone */

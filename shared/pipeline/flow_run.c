@@ -2,6 +2,7 @@
 
 #include "shared/flow/answer.h"
 #include "shared/pipeline/core.h"
+#include "shared/pipeline/meters.h"
 
 /* A rendered prompt holds little more than the request's own text. */
 enum { PROMPT_BYTES = 4 * 1024 * 1024 };
@@ -38,11 +39,14 @@ static struct verdict verdict_of_end(const struct llm_result *result)
     return verdict;
 }
 
-static void settle(struct flow_run *run, const struct llm_account *account)
+static void settle(struct flow_run *run, const struct llm_account *account, const char *end)
 {
+    uint64_t took_ns = run->worker->core->now_ns() - run->started_ns;
     run->call = NULL;
     run->account = *account;
-    run->upstream_ns += run->worker->core->now_ns() - run->started_ns;
+    run->upstream_ns += took_ns;
+    if (account->provider != NULL)
+        meters_upstream(run->worker->meters, account->provider, end, took_ns);
 }
 
 struct llm_account flow_run_account(const struct flow_run *run)
@@ -62,7 +66,7 @@ void flow_run_stop(struct flow_run *run, enum verdict_blame blame)
         llm_give_up(run->call);
     else
         llm_cancel(run->call);
-    settle(run, &account);
+    settle(run, &account, "cancelled");
 }
 
 void flow_run_pause(struct flow_run *run)
@@ -120,7 +124,7 @@ static void on_done(void *context, const struct llm_result *result)
 {
     struct flow_run *run = context;
     const struct contract_method *method = run->method;
-    settle(run, &result->account);
+    settle(run, &result->account, llm_end_name(result->end));
     struct verdict verdict = verdict_of_end(result);
     if (result->end != LLM_DONE) {
         log_failure(run, result);

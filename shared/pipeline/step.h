@@ -42,6 +42,9 @@ bool flow_waits(const struct request *request);
 void flow_full(struct request *request);
 void flow_writable(struct request *request);
 
+/* The security events of the request's end (O3). */
+void audit_request(const struct request *request, const struct verdict *verdict);
+
 /* Adds what a call has come to, to the line of whoever accounts for it. */
 void access_model(struct log_line *line, const struct llm_account *model);
 /* The one access line of the request (O1). */
