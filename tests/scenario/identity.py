@@ -289,6 +289,42 @@ class Secret(Closed):
         self.assert_refused(ask(call, ("X-API-Key", KEY)))
 
 
+class Guessing(unittest.TestCase):
+    """Bad credentials cost their address; to have none costs what an anonymous call costs."""
+
+    # An hour, so that nothing comes back while the test runs.
+    SETTINGS = {**REQUIRED, "JWT_SECRET": SECRET, "JWT_ALGORITHMS": "HS256",
+                "RATE_LIMIT_DEFAULT": "60/hour"}
+
+    def test_fifty_bad_tokens(self):
+        good = hs256(SECRET)
+        for which in range(2):
+            with Weir(self.SETTINGS) as weir:
+                call = both(weir)[which]
+                with self.subTest(protocol=call.protocol):
+                    self.assertTrue(ask(call, bearer(good)).ok)
+                    ends = [ask(call, bearer(hs256(f"{SECRET}{i}"))) for i in range(50)]
+                    self.assertEqual([end.code for end in ends], ["UNAUTHENTICATED"] * 30 +
+                                     ["RESOURCE_EXHAUSTED"] * 20)
+                    self.assertGreater(int(ends[-1].retry_after), 0)
+                    # One limit for both protocols.
+                    for other in both(weir):
+                        self.assertEqual(ask(other, bearer(hs256("guess"))).code,
+                                         "RESOURCE_EXHAUSTED")
+
+    def test_sixty_without_a_token(self):
+        good = hs256(SECRET)
+        for which in range(2):
+            with Weir(self.SETTINGS) as weir:
+                call = both(weir)[which]
+                with self.subTest(protocol=call.protocol):
+                    self.assertEqual([ask(call).code for _ in range(70)],
+                                     ["UNAUTHENTICATED"] * 60 + ["RESOURCE_EXHAUSTED"] * 10)
+                    # Those who have one are not held up by those who do not.
+                    for other in both(weir):
+                        self.assertTrue(ask(other, bearer(good)).ok)
+
+
 class Rotation(unittest.TestCase):
     """Keys from a server: at the start, on an unknown id, while it is away."""
 
