@@ -412,7 +412,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     start_workers(&life);
     start_rpc(&life);
     gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
-                 models_settings(life.models));
+                 models_settings(life.models), life.keeper);
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);

@@ -1,6 +1,8 @@
 /* Cache and flights in the walk of a request: two workers, a fake model that takes several calls, a
  * fake clock; tasks of the workers run when the test says so. */
+#include "shared/pipeline/sharing.h"
 #include "shared/pipeline/core.h"
+#include "shared/policy/authenticator.h"
 #include "shared/request.h"
 
 #include "weir/v1/flows.pb-c.h"
@@ -248,7 +250,8 @@ static void begin(struct caller *caller, unsigned worker, const struct contract_
 static void begin_as(struct caller *caller, const char *tenant)
 {
     prepare(caller, 0, translate, "{}");
-    caller->request.identity = (struct identity){.kind = IDENTITY_TOKEN, .tenant = span_of(tenant)};
+    caller->request.identity = (struct identity){
+        .kind = IDENTITY_TOKEN, .tenant = span_of(tenant), .scopes = SPAN_LITERAL("flow:*")};
     request_begin(&caller->request);
 }
 
@@ -291,6 +294,7 @@ static int set_up(void **state)
     if (!core_init(&core, &weir_contract, &readiness, error))
         fail_msg("%s", error);
     core.now_ns = fake_now_ns;
+    core.authenticator->required = false;
     core.sharing = sharing_new(&settings);
     for (unsigned i = 0; i < 2; i++) {
         workers[i] = (struct fake_worker){.executor.post = fake_post};
