@@ -73,6 +73,7 @@ struct config {
     /* What names a file with secrets that others can read (".env", "OPENAI_API_KEY_FILE"); "": none
      * does. Allowed with --debug only. */
     char exposed[80];
+    bool cloud_run;  /* it runs there */
     bool llm_unsaid; /* nobody said which model: with --debug one on this machine is looked for */
 };
 

@@ -71,9 +71,10 @@ void config_complete(struct config *config, char *const *environment)
         config->auth_mode = config->debug ? "none" : "required";
     if (config->cors_allowed_origins[0] == '\0' && config->debug)
         config->cors_allowed_origins = "*";
+    config->cloud_run = is_on(environment, "K_SERVICE");
     if (config->source[CONFIG_SINGLE_PORT] == CONFIG_FROM_DEFAULT)
         config->single_port =
-            is_on(environment, "K_SERVICE") && config->source[CONFIG_PORT] != CONFIG_FROM_DEFAULT;
+            config->cloud_run && config->source[CONFIG_PORT] != CONFIG_FROM_DEFAULT;
     if (config->workers == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         config->workers = cores > 0 && cores <= 256 ? (uint64_t)cores : 1;

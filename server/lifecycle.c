@@ -378,9 +378,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     struct life life = {.config = config};
     char error[256] = "";
     readiness_init(&life.readiness);
-    life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
-                              .max_body_bytes = config->max_body_bytes,
-                              .access_log = config->access_log};
+    life.core =
+        (struct core){.request_timeout_ms = config->request_timeout_ms,
+                      .max_body_bytes = config->max_body_bytes,
+                      .access_log = config->access_log,
+                      .trace_project = config->cloud_run ? config->google_cloud_project : ""};
     if (!core_init(&life.core, contract, &life.readiness, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
         return 1;

@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     const struct log_settings log = {
         .level = level_of(config.log_level),
         .format = strcmp(config.log_format, "json") == 0 ? LOG_JSON : LOG_CONSOLE,
+        .severity = config.cloud_run,
         .fd = STDOUT_FILENO,
     };
     if (!audit_start(config.audit_log_file, config.audit_retention_ms, why)) {

@@ -10,7 +10,8 @@ print=no
 [ "${1:-}" != --print ] || { print=yes; shift; }
 [ $# = 2 ] || { echo "usage: scripts/deploy/cloud-run.sh [--print] <project> <region>" >&2; exit 2; }
 
-names=(IMAGE SERVICE_ACCOUNT JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE)
+PROJECT=$1
+names=(PROJECT IMAGE SERVICE_ACCOUNT JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE)
 manifest=$(<cloud-run.yaml)
 for name in "${names[@]}"; do
   value=${!name:-}

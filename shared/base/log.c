@@ -241,6 +241,7 @@ void log_start(const struct log_settings *settings)
 {
     must(!atomic_load(&running));
     log_line_format = settings->format;
+    log_line_severity = settings->severity;
     least_level = settings->level;
     output_fd = settings->fd;
     log_line_colour = settings->format == LOG_CONSOLE && isatty(settings->fd) == 1;

@@ -24,7 +24,8 @@ enum { LOG_LINE_BYTES = 2048 };
 struct log_settings {
     enum log_level level;
     enum log_format format;
-    int fd; /* where lines go; not owned */
+    bool severity; /* JSON: name the level as Google Cloud does */
+    int fd;        /* where lines go; not owned */
 };
 
 /* A line under construction; on the stack of one function. */

@@ -10,9 +10,12 @@
 enum { MOST_VALUE_BYTES = 512, LINE_END_BYTES = 2 };
 
 enum log_format log_line_format = LOG_JSON;
+bool log_line_severity;
 bool log_line_colour;
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
+/* LogSeverity of Google Cloud's structured logging. */
+static const char *const severity_names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
 
 static void put(struct log_line *line, const char *bytes, size_t len)
 {
@@ -241,8 +244,8 @@ static void begin(struct log_line *line, const char *logger, const char *event)
     }
     put_text(line, "{\"time\":\"");
     put_time(line);
-    put_text(line, "\",\"level\":\"");
-    put_text(line, level_names[line->level]);
+    put_text(line, log_line_severity ? "\",\"severity\":\"" : "\",\"level\":\"");
+    put_text(line, (log_line_severity ? severity_names : level_names)[line->level]);
     put_text(line, "\",\"logger\":\"");
     put_text(line, logger);
     put_text(line, "\",\"event\":\"");

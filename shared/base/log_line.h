@@ -5,7 +5,8 @@
 #include "shared/base/log.h"
 
 extern enum log_format log_line_format;
-extern bool log_line_colour; /* LOG_CONSOLE only */
+extern bool log_line_severity; /* LOG_JSON only: "severity" in place of "level" */
+extern bool log_line_colour;   /* LOG_CONSOLE only */
 
 /* A line that no level turns off, in JSON whatever the log's format, to be written elsewhere. */
 void log_begin_record(struct log_line *line, enum log_level level, const char *logger,

@@ -1,6 +1,39 @@
 /* The access line: one a request, of either protocol, written when it ends. */
+#include "shared/base/trace.h"
 #include "shared/pipeline/meters.h"
 #include "shared/pipeline/step.h"
+
+#include <stdio.h>
+
+enum { PROJECT_BYTES = 128 };
+
+/* Exactly one value of a header says something; several contradict each other. */
+static bool header(const struct request *request, const char *name,
+                   bool (*read)(struct span value, struct trace *trace), struct trace *trace)
+{
+    struct span values[2];
+    return request->port->metadata(request, name, values, 2) == 1 && read(values[0], trace);
+}
+
+/* As Google Cloud's log viewer wants it where the project is known, so that it shows the trace. */
+static void put_trace(struct log_line *line, const struct request *request)
+{
+    const char *project = request->worker->core->trace_project;
+    char name[PROJECT_BYTES + 64];
+    struct trace trace;
+    if (!header(request, "traceparent", trace_from_parent, &trace) &&
+        !header(request, "x-cloud-trace-context", trace_from_cloud, &trace))
+        return;
+    if (project == NULL || project[0] == '\0') {
+        log_text(line, "trace_id", trace.id);
+        return;
+    }
+    (void)snprintf(name, sizeof name, "projects/%.128s/traces/%s", project, trace.id);
+    log_text(line, "logging.googleapis.com/trace", name);
+    if (trace.span[0] != '\0')
+        log_text(line, "logging.googleapis.com/spanId", trace.span);
+    log_bool(line, "logging.googleapis.com/trace_sampled", trace.sampled);
+}
 
 void access_model(struct log_line *line, const struct llm_account *model)
 {
@@ -34,6 +67,7 @@ void access_log(const struct request *request, const struct verdict *verdict)
     char peer[PEER_TEXT_BYTES];
     peer_text(&request->client, peer);
     log_text(&line, "request_id", request->id);
+    put_trace(&line, request);
     log_text(&line, "protocol", request->port->protocol);
     log_span(&line, "method", request->given.verb);
     log_span(&line, "path", request->given.path);

@@ -31,6 +31,8 @@ struct core {
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;
+    const char
+        *trace_project; /* Google Cloud's, whose traces access lines name; "" or NULL: none */
 };
 
 /* Owner thread only, except `executor`, whose post() any thread may call. */
