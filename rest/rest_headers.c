@@ -25,6 +25,16 @@ void rest_header_add(h2o_req_t *req, const char *name, struct span value)
     add(req, span_of(name), value);
 }
 
+void rest_header_replace(h2o_req_t *req, const char *name, struct span value)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < req->res.headers.size; i++) {
+        h2o_header_t *header = &req->res.headers.entries[i];
+        if (h2o_memis(header->name->base, header->name->len, name, len))
+            header->value = h2o_iovec_init(value.at, value.len);
+    }
+}
+
 void rest_headers_add(h2o_req_t *req, const char *id)
 {
     h2o_iovec_t copy = h2o_strdup(&req->pool, id, SIZE_MAX);

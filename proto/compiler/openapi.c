@@ -190,11 +190,13 @@ static void put_description(struct buf *out, const struct method_entry *method)
         buf_put_json(out, span_from(comment, first + 1));
         buf_put_char(out, ' ');
     }
-    buf_printf(out, "gRPC: `%s/%s`.", method->service, method->proto->name);
     if (method->prompt != NULL)
-        buf_printf(out, " Scope: `flow:%s`. %s", method->flow, caches[method->contract->cache]);
+        buf_printf(out, "%s ", caches[method->contract->cache]);
     if (method->contract->limit_class == WEIR__V1__LIMIT_CLASS__LIMIT_CLASS_HEAVY)
-        buf_put_text(out, " Costly: the lower rate limit applies.");
+        buf_put_text(out, "Costly: the lower rate limit applies. ");
+    if (method->prompt != NULL)
+        buf_printf(out, "Scope: `flow:%s`. ", method->flow);
+    buf_printf(out, "gRPC: `%s/%s`.", method->service, method->proto->name);
     buf_put_char(out, '"');
 }
 

@@ -7,7 +7,7 @@ enum {
     ANSWER_BYTES = 16 * 1024 * 1024, /* what the REST listener writes at most */
 };
 /* Strings hold every character but NUL, which protobuf-c cannot. */
-#define ANY_TEXT "^[^\\u0000]*$"
+#define ANY_TEXT "^[^\\\\u0000]*$"
 
 /* Which way a message goes; both is possible. */
 struct ways {
