@@ -375,7 +375,10 @@ function card(operation) {
     send(operation, fields, result, button);
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    // Enter alone does it in fields of one line.
+    const of_many_lines = event.target.tagName === "TEXTAREA";
+    if (of_many_lines && event.key === "Enter" && (event.ctrlKey || event.metaKey))
+      form.requestSubmit();
   });
   return make("article", { id: operation.id, "aria-labelledby": `${operation.id}-title` },
     make("div", { className: "route" }, make("span", { className: "verb" }, operation.verb),
