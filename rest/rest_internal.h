@@ -3,6 +3,7 @@
 #define WEIR_REST_REST_INTERNAL_H
 
 #include "rest/rest.h"
+#include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
 #include "shared/base/buf.h"
 #include "shared/request.h"
@@ -18,6 +19,16 @@ struct rest {
     h2o_globalconf_t conf;
     struct rest_routes routes;
     struct rest_document openapi; /* the contract's; zero without a debug surface */
+    char hsts_text[64];
+    struct rest_headers_policy headers;
+};
+
+/* What a connection is waiting for. */
+enum rest_waits {
+    REST_WAITS_FOR_NOTHING,
+    REST_WAITS_FOR_HEAD,
+    REST_WAITS_FOR_BODY,
+    REST_WAITS_FOR_READER
 };
 
 /* Owner thread only. */
@@ -31,14 +42,29 @@ struct rest_worker {
     size_t n_connections;
     z_stream deflater; /* used again for each answer; zero until the first */
     bool deflater_is_ready;
+    struct timer sweep; /* looks after slow connections, while there are any */
     bool draining;
+    bool cut;
+    tick_ms drained_ms;      /* since when it drains */
+    struct timer look_again; /* for connections to close, while it drains */
+};
+
+/* What the sweep has seen of a connection. */
+struct rest_patience {
+    tick_ms since_ms;      /* when what is awaited began */
+    enum rest_waits waits; /* for what */
+    bool served;           /* it has had a request */
 };
 
 struct rest_connection {
     struct rest_worker *worker;
     h2o_socket_t *socket;
     struct peer peer;
-    struct rest_call *call; /* the request being answered; NULL between requests */
+    struct rest_call *call;          /* the request being answered; NULL between requests */
+    struct certificate *certificate; /* a reference; NULL: none was shown */
+    bool relayed;                    /* somebody else counts it, and has taken TLS off */
+    struct rest_patience patience;
+    tick_ms active_ms; /* when it came in, or its last response ended */
     struct rest_connection *next, *previous;
 };
 
@@ -79,6 +105,9 @@ struct rest_call {
     bool answered;
 };
 
+/* rest_drain.c: the drain's view of a connection that has just come in. */
+void rest_drain_adopted(struct rest_connection *connection);
+
 /* rest_call.c */
 int rest_call_begin(h2o_handler_t *self, h2o_req_t *req);
 /* Sends a whole response and ends the request. `body` must live in the request pool; type NULL: no
@@ -91,7 +120,9 @@ struct span rest_path_of(const h2o_req_t *req);
 /* The connection behind a request. */
 struct rest_connection *rest_connection_of(h2o_req_t *req);
 
-/* The headers of every response, and the notes of the request. */
+/* The headers of every response. `request` is what h2o's request became. */
+void rest_common_headers(h2o_req_t *req, const struct request *request);
+/* These, and the notes of the request. */
 void rest_call_headers(struct rest_call *call);
 
 /* rest_leave.c: a client that leaves while its request is answered abandons it. h2o does not read
@@ -112,6 +143,12 @@ MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest
 
 /* rest_docs.c (debug builds only): the routes of the docs page and the OpenAPI document (S2). */
 void rest_docs_install(struct rest *rest);
+
+/* rest_patience.c: ends connections that take too long over a head, a body or an answer. */
+void rest_patience_init(struct rest_worker *worker);
+/* A connection has come: looks after it from now on. */
+void rest_patience_begin(struct rest_worker *worker, struct rest_connection *connection);
+void rest_patience_fini(struct rest_worker *worker);
 
 /* rest_errors.c: h2o's own error bodies become ours. */
 void rest_errors_install(h2o_pathconf_t *path);

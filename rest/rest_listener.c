@@ -1,7 +1,6 @@
 #include "rest/rest_internal.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct rest *rest_new(const struct rest_settings *settings, const struct core *core)
@@ -10,6 +9,12 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     must(rest != NULL);
     rest->settings = *settings;
     rest->core = core;
+    if (settings->hsts_max_age_s > 0) {
+        (void)snprintf(rest->hsts_text, sizeof rest->hsts_text, "max-age=%llu; includeSubDomains",
+                       (unsigned long long)settings->hsts_max_age_s);
+        rest->headers.hsts = span_of(rest->hsts_text);
+    }
+    rest->headers.origins = span_of(settings->cors_allowed_origins);
     rest_routes_init(&rest->routes, core->contract);
 #ifdef WEIR_DEBUG_SURFACE
     if (core->debug)
@@ -51,6 +56,7 @@ struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s *loop,
     worker->core_worker = core_worker;
     worker->loop = loop;
     h2o_context_init(&worker->context, loop, &rest->conf);
+    rest_patience_init(worker);
     worker->accept_context = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = rest->conf.hosts};
     return worker;
 }
@@ -66,7 +72,9 @@ static void on_connection_closed(void *data)
     else
         worker->connections = connection->next;
     worker->n_connections--;
-    worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
+    if (!connection->relayed)
+        worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
+    (void)certificate_unref(connection->certificate);
     free(connection);
 }
 
@@ -75,56 +83,58 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
-void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer)
+static struct rest_connection *make_connection(struct rest_worker *worker, int fd,
+                                               const struct peer *peer)
 {
     uv_tcp_t *handle = calloc(1, sizeof *handle);
-    struct rest_connection *connection = calloc(1, sizeof *connection);
-    must(handle != NULL && connection != NULL);
-    must(uv_tcp_init(worker->loop, handle) == 0);
+    must(handle != NULL && uv_tcp_init(worker->loop, handle) == 0);
     if (uv_tcp_open(handle, fd) != 0) {
         (void)close(fd);
         uv_close((uv_handle_t *)handle, free_handle);
-        worker->rest->settings.closed(worker->rest->settings.context, peer);
-        free(connection);
-        return;
+        return NULL;
     }
+    struct rest_connection *connection = calloc(1, sizeof *connection);
+    must(connection != NULL);
     *connection =
         (struct rest_connection){.worker = worker, .peer = *peer, .next = worker->connections};
     if (connection->next != NULL)
         connection->next->previous = connection;
     worker->connections = connection;
     worker->n_connections++;
-    h2o_socket_t *socket = h2o_uv_socket_create((uv_stream_t *)handle, free_handle);
-    connection->socket = socket;
-    socket->on_close.cb = on_connection_closed;
-    socket->on_close.data = connection;
-    h2o_accept(&worker->accept_context, socket);
-    /* What it has sent already is still read and answered. */
-    if (worker->draining)
-        (void)shutdown(fd, SHUT_RD);
+    connection->socket = h2o_uv_socket_create((uv_stream_t *)handle, free_handle);
+    connection->socket->on_close.cb = on_connection_closed;
+    connection->socket->on_close.data = connection;
+    rest_patience_begin(worker, connection);
+    return connection;
 }
 
-void rest_worker_drain(struct rest_worker *worker)
+static void accept_connection(struct rest_worker *worker, struct rest_connection *connection)
 {
-    worker->draining = true;
-    for (struct rest_connection *at = worker->connections; at != NULL; at = at->next) {
-        if (at->call == NULL)
-            (void)shutdown(h2o_socket_get_fd(at->socket), SHUT_RD);
-        else if (at->call->req != NULL)
-            at->call->req->http1_is_persistent = 0;
-    }
+    h2o_accept(&worker->accept_context, connection->socket);
+    rest_drain_adopted(connection);
 }
 
-void rest_worker_abort(struct rest_worker *worker)
+void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer)
 {
-    /* Abandoning answers, and answering may close: the next one is looked up first. */
-    for (struct rest_connection *at = worker->connections, *next; at != NULL; at = next) {
-        next = at->next;
-        int fd = h2o_socket_get_fd(at->socket);
-        if (at->call != NULL && !at->call->request.finished)
-            request_abandon(&at->call->request);
-        (void)shutdown(fd, SHUT_RDWR);
+    const struct rest_settings *settings = &worker->rest->settings;
+    struct rest_connection *connection = make_connection(worker, fd, peer);
+    if (connection != NULL)
+        accept_connection(worker, connection);
+    else
+        settings->closed(settings->context, peer);
+}
+
+void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
+                               struct certificate *certificate)
+{
+    struct rest_connection *connection = make_connection(worker, fd, peer);
+    if (connection == NULL) {
+        (void)certificate_unref(certificate);
+        return;
     }
+    connection->relayed = true;
+    connection->certificate = certificate;
+    accept_connection(worker, connection);
 }
 
 size_t rest_worker_connections(const struct rest_worker *worker)
@@ -135,6 +145,8 @@ size_t rest_worker_connections(const struct rest_worker *worker)
 void rest_worker_free(struct rest_worker *worker)
 {
     must(worker->n_connections == 0);
+    timers_cancel(worker->core_worker->timers, &worker->look_again);
+    rest_patience_fini(worker);
     h2o_context_dispose(&worker->context);
     if (worker->deflater_is_ready)
         (void)deflateEnd(&worker->deflater);

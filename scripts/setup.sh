@@ -14,8 +14,9 @@ build_packages=(
   libjemalloc-dev libcmocka-dev libseccomp-dev
 )
 test_packages=(
-  clang clang-format libclang-rt-14-dev llvm-14 binutils curl procps
+  clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
   python3 python3-grpcio python3-protobuf
+  chromium chromium-driver fonts-dejavu-core
 )
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
@@ -53,19 +54,34 @@ if [ "${#missing[@]}" -gt 0 ]; then
     "${missing[@]}" >/dev/null
 fi
 
+# Unpacks the package of that name into a new folder, whose name it prints, without installing it.
+unpack() {
+  local work
+  work=$(mktemp -d)
+  chmod 755 "$work"
+  (cd "$work" && { apt-get download -qq "$1" 2>/dev/null >&2 || {
+    update_once >&2
+    apt-get download -qq "$1" >&2
+  }; })
+  dpkg-deb -x "$work"/"$1"_*.deb "$work/tree"
+  echo "$work"
+}
+
 if [ ! -f build/deps/googleapis/google/api/annotations.proto ]; then
   mkdir -p build/deps
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  chmod 755 "$work"
-  (cd "$work" && { apt-get download -qq "$googleapis_package" 2>/dev/null || {
-    update_once
-    apt-get download -qq "$googleapis_package"
-  }; })
-  dpkg-deb -x "$work"/"$googleapis_package"_*.deb "$work/tree"
+  work=$(unpack "$googleapis_package")
   found=$(find "$work/tree" -type d -path '*/third_party/googleapis' | head -n 1)
   cp -r "$found" build/deps/googleapis.new
   mv build/deps/googleapis.new build/deps/googleapis
+  rm -rf "$work"
+fi
+
+# Only promtool of it is wanted, to check /metrics; the package would start a server.
+if [ "${1:-build}" = test ] && [ ! -x build/tools/promtool ]; then
+  mkdir -p build/tools
+  work=$(unpack prometheus)
+  install -m 755 "$work/tree/usr/bin/promtool" build/tools/promtool
+  rm -rf "$work"
 fi
 
 # grpcurl is in no Debian package. The one test that runs it has another client to fall back on.
@@ -77,5 +93,19 @@ if [ "${1:-build}" = test ] && [ ! -x build/tools/grpcurl ]; then
     echo "setup: building grpcurl (once, takes minutes)"
     GOBIN=$PWD/build/tools go install "$grpcurl" ||
       echo "setup: SKIPPED grpcurl: go failed; Python runs the README's gRPC commands" >&2
+  fi
+fi
+
+# The linter of the OpenAPI document is in no Debian package, either.
+spectral=(@stoplight/spectral-cli@6.16.3 @stoplight/spectral-owasp-ruleset@2.0.1)
+if [ "${1:-build}" = test ] && [ ! -x build/tools/openapi/node_modules/.bin/spectral ]; then
+  if ! command -v npm >/dev/null; then
+    echo "setup: SKIPPED Spectral: there is no npm; the OpenAPI document is not linted" >&2
+  else
+    echo "setup: installing Spectral (once)"
+    mkdir -p build/tools/openapi
+    npm install --prefix build/tools/openapi --no-save --ignore-scripts --no-audit --no-fund \
+      --loglevel=error "${spectral[@]}" >/dev/null ||
+      echo "setup: SKIPPED Spectral: npm failed; the OpenAPI document is not linted" >&2
   fi
 fi

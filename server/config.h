@@ -10,6 +10,8 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/must.h"
+#include "shared/base/span.h"
+#include "shared/policy/rate.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,9 +23,12 @@ enum config_kind {
     CONFIG_CHOICE,
     CONFIG_FLAG,
     CONFIG_COUNT,
+    CONFIG_COUNT_OR_OFF,
     CONFIG_BYTES,
     CONFIG_SECONDS,
-    CONFIG_MILLIS
+    CONFIG_MILLIS,
+    CONFIG_RATE,
+    CONFIG_CIDRS
 };
 
 enum config_source {
@@ -35,14 +40,17 @@ enum config_source {
 };
 
 /* The C type of each kind; durations are milliseconds, whatever the row's unit. */
-#define CONFIG_TYPE_TEXT    const char *
-#define CONFIG_TYPE_SECRET  const char *
-#define CONFIG_TYPE_CHOICE  const char *
-#define CONFIG_TYPE_FLAG    bool
-#define CONFIG_TYPE_COUNT   uint64_t
-#define CONFIG_TYPE_BYTES   uint64_t
-#define CONFIG_TYPE_SECONDS uint64_t
-#define CONFIG_TYPE_MILLIS  uint64_t
+#define CONFIG_TYPE_TEXT         const char *
+#define CONFIG_TYPE_SECRET       const char *
+#define CONFIG_TYPE_CHOICE       const char *
+#define CONFIG_TYPE_FLAG         bool
+#define CONFIG_TYPE_COUNT        uint64_t
+#define CONFIG_TYPE_COUNT_OR_OFF uint64_t
+#define CONFIG_TYPE_BYTES        uint64_t
+#define CONFIG_TYPE_SECONDS      uint64_t
+#define CONFIG_TYPE_MILLIS       uint64_t
+#define CONFIG_TYPE_RATE         struct rate
+#define CONFIG_TYPE_CIDRS        const char *
 
 enum config_index {
 #define SETTING(kind, NAME, field, initial, least, most, group, help) CONFIG_##NAME,
@@ -50,6 +58,9 @@ enum config_index {
 #undef SETTING
     CONFIG_COUNT_OF_SETTINGS
 };
+
+/* The value of a COUNT_OR_OFF setting that is "off". */
+#define CONFIG_OFF UINT64_MAX
 
 /* Texts are never NULL: not set is "". */
 struct config {
@@ -62,6 +73,7 @@ struct config {
     /* What names a file with secrets that others can read (".env", "OPENAI_API_KEY_FILE"); "": none
      * does. Allowed with --debug only. */
     char exposed[80];
+    bool llm_unsaid; /* nobody said which model: with --debug one on this machine is looked for */
 };
 
 /* A row of the table; static. */
@@ -97,6 +109,10 @@ MUST_USE enum config_outcome config_load(struct config *config, int argc, char *
                                          char error[CONFIG_ERROR_BYTES]);
 /* Wipes the secrets and frees all texts. Accepts a zeroed struct. */
 void config_fini(struct config *config);
+
+/* The key that is set for the provider, which must be one of dialect.h; "": none. *setting is its
+ * name. */
+const char *config_key_of(const struct config *config, struct span provider, const char **setting);
 
 /* --- the parts, for tests and fuzzers --- */
 

@@ -1,6 +1,8 @@
 /* The table of settings, and the text forms of their values. Pure. */
 #include "server/config.h"
 
+#include "shared/policy/cidr.h"
+
 #include <ctype.h>
 
 const struct config_row config_rows[CONFIG_COUNT_OF_SETTINGS] = {
@@ -122,9 +124,38 @@ static bool parse_count_row(const struct config_row *row, const char *text, uint
     if (parse_digits(text, value, &rest) && *rest == '\0' && *value >= row->least &&
         *value <= row->most)
         return true;
-    (void)snprintf(what, sizeof what, "a whole number from %llu to %llu",
-                   (unsigned long long)row->least, (unsigned long long)row->most);
+    (void)snprintf(what, sizeof what, "a whole number from %llu to %llu%s",
+                   (unsigned long long)row->least, (unsigned long long)row->most,
+                   row->kind == CONFIG_COUNT_OR_OFF ? ", or off," : "");
     return expect(error, row, text, what);
+}
+
+static bool parse_rate_row(const struct config_row *row, const char *text, struct rate *value,
+                           char error[CONFIG_ERROR_BYTES])
+{
+    char what[128];
+    if (rate_parse(span_of(text), value) && value->count >= row->least && value->count <= row->most)
+        return true;
+    (void)snprintf(
+        what, sizeof what,
+        "<count>/<second|minute|hour> with a count from %llu to %llu (such as 60/minute)",
+        (unsigned long long)row->least, (unsigned long long)row->most);
+    return expect(error, row, text, what);
+}
+
+static bool parse_cidrs_row(const struct config_row *row, const char *text, const char **value,
+                            char error[CONFIG_ERROR_BYTES])
+{
+    struct span wrong;
+    char item[100];
+    if (cidr_list_parse(span_of(text), NULL, &wrong)) {
+        *value = text;
+        return true;
+    }
+    (void)snprintf(item, sizeof item, "%.*s", (int)(wrong.len < 99 ? wrong.len : 99),
+                   wrong.len > 0 ? wrong.at : "");
+    return expect(error, row, item,
+                  "a list of addresses and ranges, comma between (such as 10.0.0.0/8, ::1),");
 }
 
 static bool is_printable(const char *text)
@@ -160,12 +191,22 @@ bool config_parse(struct config *config, size_t index, const char *text,
         if (unset || parse_flag(text, at))
             return true;
         return expect(error, row, text, "true or false");
+    case CONFIG_COUNT_OR_OFF:
+        if (strcasecmp(text, "off") == 0) {
+            *(uint64_t *)at = CONFIG_OFF;
+            return true;
+        }
+        return unset || parse_count_row(row, text, at, error);
     case CONFIG_COUNT:
     case CONFIG_BYTES:
         return unset || parse_count_row(row, text, at, error);
     case CONFIG_SECONDS:
     case CONFIG_MILLIS:
         return unset || parse_duration_row(row, text, at, error);
+    case CONFIG_RATE:
+        return unset || parse_rate_row(row, text, at, error);
+    case CONFIG_CIDRS:
+        return parse_cidrs_row(row, text, at, error);
     }
     return false;
 }

@@ -1,10 +1,17 @@
 #include "server/lifecycle.h"
 
+#include "server/admin.h"
+#include "server/announce.h"
+#include "server/drain.h"
 #include "server/front_door.h"
+#include "server/gauges.h"
 #include "server/jail.h"
+#include "server/models.h"
+#include "server/wiring.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
+#include "shared/pipeline/limits.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -12,24 +19,28 @@
 #include <unistd.h>
 
 /* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
-enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS = 500 };
+enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, GOAWAY_MS = 500, LAST_LOG_MS = 200 };
 
 struct life {
     const struct config *config;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     uv_timer_t tick; /* looks whether the drain is done */
     uv_async_t rpc_done;
     struct front_door *door;
+    struct admin *admin; /* NULL: off */
+    struct gauges *gauges;
     struct readiness readiness;
     struct core core;
-    struct llm_settings llm;
+    struct models *models;
     struct rest *rest;
     struct worker **workers;
     struct core_worker **core_workers;
     size_t n_workers;
     struct rpc_listener *rpc;
-    bool draining, aborted, rpc_is_done;
+    struct tls *tls; /* NULL: plain text */
+    bool draining, cut, severed, rpc_drains, rpc_is_done;
+    struct drain_plan plan;
     uint64_t drained_since_ms;
 };
 
@@ -43,12 +54,13 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-/* Each gRPC connection takes two descriptors (front_door.h). */
+/* A relayed connection takes three descriptors, one that goes to the C core alone two. */
 static size_t connection_cap(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : 2);
+    uint64_t each = wiring_guarded(config) ? 3 : config->no_grpc ? 1 : 2;
+    uint64_t cap = (descriptors - spare) / each;
     if (config->max_connections <= cap)
         return config->max_connections;
     struct log_line line;
@@ -60,60 +72,55 @@ static size_t connection_cap(const struct config *config)
     return cap;
 }
 
-static void fill_in_llm(struct llm_settings *llm, const struct config *config)
-{
-    *llm = (struct llm_settings){
-        .provider = strcmp(config->llm_provider, "openai") == 0 ? LLM_OPENAI : LLM_OFFLINE,
-        .base_url = config->llm_base_url,
-        .api_key = config->openai_api_key,
-        .model = config->llm_model,
-        .ca_file = config->llm_ca_file[0] != '\0' ? config->llm_ca_file : NULL,
-        .total_timeout_ms = config->llm_timeout_ms,
-        .connect_timeout_ms = config->llm_connect_timeout_ms,
-        .first_token_timeout_ms = config->llm_first_token_timeout_ms,
-        .idle_timeout_ms = config->llm_idle_timeout_ms,
-        .pool_max = (long)config->llm_pool_max,
-        .pool_max_keepalive = (long)config->llm_pool_max_keepalive,
-        .offline_word_delay_ms = config->debug ? 20 : 0,
-    };
-}
-
-static void on_rest_closed(void *context, const struct peer *peer)
+static void on_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
     front_door_closed(life->door, peer);
 }
 
+static void to_rpc(void *context, int fd, const struct peer *peer, struct certificate *certificate)
+{
+    const struct life *life = context;
+    rpc_listener_adopt(life->rpc, fd, peer, certificate);
+}
+
+static bool open_tls(struct life *life)
+{
+    char error[256] = "";
+    if (life->config->tls_cert_file[0] == '\0')
+        return true;
+    life->tls = wiring_tls(life->config, error);
+    if (life->tls == NULL)
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return life->tls != NULL;
+}
+
 static void start_workers(struct life *life)
 {
     const struct config *config = life->config;
-    const struct rest_settings settings = {
-        .max_body_bytes = config->max_body_bytes,
-        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .request_read_timeout_ms = config->keep_alive_timeout_ms,
-        .gzip_min_bytes = config->gzip_min_bytes,
-        .sse_comment_ms = 15000,
-        .closed = on_rest_closed,
-        .context = life,
-    };
+    struct rest_settings settings = wiring_rest(config);
+    struct guard_settings guard = wiring_guard(config);
+    settings.closed = guard.closed = on_closed;
+    settings.context = guard.closed_context = life;
+    guard.tls = life->tls;
+    guard.to_rpc = to_rpc;
+    guard.rpc_context = life;
     life->rest = rest_new(&settings, &life->core);
     life->n_workers = config->workers;
     life->workers = calloc(life->n_workers, sizeof(struct worker *));
     life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
-        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm);
+        life->workers[i] =
+            worker_start((unsigned)i, &life->core, life->rest, models_settings(life->models),
+                         wiring_guarded(config) ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }
 
 static void start_rpc(struct life *life)
 {
-    const struct rpc_settings settings = {
-        .max_message_bytes = life->config->max_body_bytes,
-        .queues = (unsigned)(life->n_workers < 4 ? life->n_workers : 4),
-        .connection_idle_ms = 300000,
-    };
+    const struct rpc_settings settings = wiring_rpc(life->config);
     if (!life->config->no_grpc)
         life->rpc = rpc_listener_new(&settings, &life->core, life->core_workers, life->n_workers);
 }
@@ -128,22 +135,10 @@ static void log_ready(const struct life *life)
     log_u64(&line, "port", front_door_port(life->door));
     if (front_door_grpc_port(life->door) != 0)
         log_u64(&line, "grpc_port", front_door_grpc_port(life->door));
+    if (life->admin != NULL)
+        log_u64(&line, "admin_port", admin_port(life->admin));
     log_u64(&line, "workers", life->n_workers);
-    log_text(&line, "model", life->llm.provider == LLM_OFFLINE ? "offline" : life->llm.model);
     log_end(&line);
-}
-
-static void log_warnings(const struct life *life)
-{
-    const struct config *config = life->config;
-    if (config->debug)
-        log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
-    if (strcmp(config->auth_mode, "none") == 0)
-        log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
-    if (life->llm.provider == LLM_OFFLINE)
-        log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
-    if (config->exposed[0] != '\0')
-        log_event(LOG_WARNING, "lifecycle", "secret_readable_by_others", "file", config->exposed);
 }
 
 /* --- the drain --- */
@@ -160,6 +155,7 @@ static void on_door_closed(void *context)
     struct life *life = context;
     close_handle((uv_handle_t *)&life->on_term);
     close_handle((uv_handle_t *)&life->on_int);
+    close_handle((uv_handle_t *)&life->on_hup);
     close_handle((uv_handle_t *)&life->tick);
     close_handle((uv_handle_t *)&life->rpc_done);
 }
@@ -171,31 +167,20 @@ static void finish(struct life *life)
         rpc_listener_free(life->rpc);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
+    admin_close(life->admin);
+    life->admin = NULL;
     front_door_free(life->door, on_door_closed, life);
 }
 
-static void on_drain_tick(uv_timer_t *tick)
+static void log_drain(const struct life *life, enum log_level level, const char *event)
 {
-    struct life *life = tick->data;
-    uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
-    bool rest_is_done = front_door_connections(life->door) == 0;
-    if (life->rpc_is_done && rest_is_done) {
-        finish(life);
-        return;
-    }
-    if (!life->aborted && waited_ms >= life->config->shutdown_grace_ms) {
-        life->aborted = true;
-        log_event(LOG_WARNING, "lifecycle", "drain_cut_short", "setting", "SHUTDOWN_GRACE");
-        for (size_t i = 0; i < life->n_workers; i++)
-            worker_abort(life->workers[i]);
-        if (life->rpc != NULL)
-            rpc_listener_abort(life->rpc);
-    }
-    if (waited_ms >= life->config->shutdown_grace_ms + ABORT_MS) {
-        log_event(LOG_ERROR, "lifecycle", "drain_failed", NULL, NULL);
-        log_stop(LAST_LOG_MS);
-        _exit(1);
-    }
+    struct log_line line;
+    log_begin(&line, level, "lifecycle", event);
+    log_u64(&line, "requests", gauges_in_flight(life->gauges));
+    log_u64(&line, "connections", front_door_connections(life->door));
+    if (life->cut)
+        log_text(&line, "setting", "SHUTDOWN_GRACE");
+    log_end(&line);
 }
 
 static void on_rpc_done_here(uv_async_t *async)
@@ -211,6 +196,47 @@ static void on_rpc_done(void *context)
     (void)uv_async_send(&life->rpc_done);
 }
 
+/* What the C core gets once it shuts down it cancels. So the guards tell the clients first, and the
+ * core is shut down when their last calls are in. */
+static void drain_rpc(struct life *life)
+{
+    if (life->rpc != NULL && !life->rpc_drains)
+        rpc_listener_drain(life->rpc, on_rpc_done, life);
+    life->rpc_drains = true;
+}
+
+static void on_drain_tick(uv_timer_t *tick)
+{
+    struct life *life = tick->data;
+    uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
+    bool rest_is_done = front_door_connections(life->door) == 0;
+    if (life->rpc_is_done && rest_is_done) {
+        finish(life);
+        return;
+    }
+    if (waited_ms >= GOAWAY_MS)
+        drain_rpc(life);
+    if (!life->cut && waited_ms >= life->plan.cut_ms) {
+        life->cut = true;
+        log_drain(life, LOG_WARNING, "drain_cut_short");
+        for (size_t i = 0; i < life->n_workers; i++)
+            worker_cut(life->workers[i]);
+    }
+    if (!life->severed && waited_ms >= life->plan.sever_ms) {
+        life->severed = true;
+        log_drain(life, LOG_WARNING, "drain_severed");
+        for (size_t i = 0; i < life->n_workers; i++)
+            worker_abort(life->workers[i]);
+        if (life->rpc != NULL)
+            rpc_listener_abort(life->rpc);
+    }
+    if (waited_ms >= life->plan.fail_ms) {
+        log_drain(life, LOG_ERROR, "drain_failed");
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
@@ -223,26 +249,42 @@ static void on_signal(uv_signal_t *signal, int number)
     life->draining = true;
     life->drained_since_ms = tick_now_ms();
     atomic_store(&life->readiness.draining, true);
-    log_event(LOG_INFO, "lifecycle", "draining", NULL, NULL);
+    log_drain(life, LOG_INFO, "draining");
     front_door_shut(life->door);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_drain(life->workers[i]);
-    if (life->rpc != NULL)
-        rpc_listener_drain(life->rpc, on_rpc_done, life);
-    else
-        life->rpc_is_done = true;
+    life->rpc_is_done = life->rpc == NULL;
+    if (!life->config->grpc_guard)
+        drain_rpc(life);
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
+}
+
+/* What files hold is read again; nothing that is open ends. */
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct life *life = signal->data;
+    char error[256] = "";
+    (void)number;
+    if (life->tls == NULL)
+        return;
+    if (tls_reload(life->tls, error))
+        log_event(LOG_INFO, "lifecycle", "certificates_reloaded", NULL, NULL);
+    else
+        log_event(LOG_ERROR, "lifecycle", "certificates_kept", "reason", error);
 }
 
 static void watch_signals(struct life *life)
 {
     must(uv_signal_init(&life->loop, &life->on_term) == 0);
     must(uv_signal_init(&life->loop, &life->on_int) == 0);
+    must(uv_signal_init(&life->loop, &life->on_hup) == 0);
     must(uv_timer_init(&life->loop, &life->tick) == 0);
     must(uv_async_init(&life->loop, &life->rpc_done, on_rpc_done_here) == 0);
-    life->on_term.data = life->on_int.data = life->tick.data = life->rpc_done.data = life;
+    life->on_term.data = life->on_int.data = life->on_hup.data = life->tick.data =
+        life->rpc_done.data = life;
     must(uv_signal_start(&life->on_term, on_signal, SIGTERM) == 0);
     must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
+    must(uv_signal_start(&life->on_hup, on_reload, SIGHUP) == 0);
 }
 
 /* main blocked them; those that came meanwhile are delivered now. */
@@ -252,7 +294,23 @@ static void take_signals(void)
     (void)sigemptyset(&ours);
     (void)sigaddset(&ours, SIGTERM);
     (void)sigaddset(&ours, SIGINT);
+    (void)sigaddset(&ours, SIGHUP);
     must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
+}
+
+static bool open_admin(struct life *life, char error[256])
+{
+    const struct admin_settings settings = {
+        .host = life->config->admin_host,
+        .port = (uint16_t)life->config->admin_port,
+        .readiness = &life->readiness,
+        .write_metrics = gauges_write,
+        .context = life->gauges,
+    };
+    if (life->config->admin_port == CONFIG_OFF)
+        return true;
+    life->admin = admin_open(&life->loop, &settings, error);
+    return life->admin != NULL;
 }
 
 static bool open_door(struct life *life)
@@ -265,14 +323,20 @@ static bool open_door(struct life *life)
         .grpc_port = (uint16_t)config->grpc_port,
         .single_port = config->single_port,
         .no_grpc = config->no_grpc,
+        .guard = config->grpc_guard,
+        .tls = life->tls != NULL,
         .max_connections = connection_cap(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
     };
-    life->door = front_door_open(&life->loop, &settings, error);
-    if (life->door == NULL)
-        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
-    return life->door != NULL;
+    if (open_admin(life, error))
+        life->door = front_door_open(&life->loop, &settings, error);
+    if (life->door != NULL)
+        return true;
+    log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    admin_close(life->admin);
+    (void)uv_run(&life->loop, UV_RUN_DEFAULT); /* until it is closed */
+    return false;
 }
 
 /* False: the jail was asked for and is not closed. */
@@ -301,7 +365,6 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     struct life life = {.config = config};
     char error[256] = "";
     readiness_init(&life.readiness);
-    fill_in_llm(&life.llm, config);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
                               .debug = config->debug,
@@ -311,29 +374,45 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
-    if (!open_door(&life)) {
+    life.plan = drain_plan_of(config->shutdown_grace_ms);
+    life.gauges = gauges_new();
+    life.core.limits = wiring_limits(config);
+    if (!open_tls(&life) || !open_door(&life)) {
+        life.gauges = gauges_free(life.gauges);
+        life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
+        life.tls = tls_free(life.tls);
         core_fini(&life.core);
         return 1;
     }
-    atomic_store(&life.readiness.offline_model, life.llm.provider == LLM_OFFLINE);
     llm_global_init();
+    life.models = models_new(config);
+    atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams == 0);
+    life.readiness.providers = models_readiness;
+    life.readiness.providers_context = life.models;
     watch_signals(&life);
     start_workers(&life);
     start_rpc(&life);
+    gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
+                 models_settings(life.models));
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);
     }
     atomic_store(&life.readiness.started, true);
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
-    log_warnings(&life);
+    announce_settings(config);
+    models_log(life.models);
     log_ready(&life);
     take_signals();
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
+    life.gauges = gauges_free(life.gauges);
     life.rest = rest_free(life.rest);
+    life.tls = tls_free(life.tls);
+    life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
+    life.models = models_free(life.models);
     llm_global_fini();
     free(life.workers);
     free(life.core_workers);

@@ -8,9 +8,11 @@
 
 #include "shared/base/arena.h"
 #include "shared/base/buf.h"
+#include "shared/base/certificate.h"
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
+#include "shared/llm/llm.h"
 #include "shared/policy/identity.h"
 #include "shared/port.h"
 #include "shared/verdict.h"
@@ -40,8 +42,10 @@ struct request_given {
     struct span path; /* "/tell-joke" or "/weir.v1.FlowService/TellJoke"; for the access line */
     struct span client_request_id; /* what the client sent, checked by request_init_id */
     struct peer peer;
-    uint64_t received_ns; /* tick_now_ns() on arrival */
-    uint64_t timeout_ms;  /* the client's own deadline; 0: none */
+    const struct certificate *certificate; /* the client's, verified; NULL: it showed none */
+    bool secure;                           /* it came over our own TLS */
+    uint64_t received_ns;                  /* tick_now_ns() on arrival */
+    uint64_t timeout_ms;                   /* the client's own deadline; 0: none */
 };
 
 struct request {
@@ -53,6 +57,9 @@ struct request {
     struct arena arena;
     char id[REQUEST_ID_BYTES]; /* valid from request_identify on */
     ProtobufCMessage *message;
+    struct peer client;       /* given.peer, or whom a trusted proxy calls for */
+    bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
+    bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;
@@ -61,6 +68,7 @@ struct request {
     bool abandoned; /* the client left while walking */
     bool finished;
     struct timer deadline;
+    struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
     /* The flow step's. */
     ProtobufCMessage *answer; /* unary: the whole response, for the reply step */
@@ -68,9 +76,8 @@ struct request {
     struct buf whole;         /* a stream's pieces so far; heap */
     struct arena piece_arena; /* one piece at a time */
     uint64_t upstream_started_ns;
-    uint64_t upstream_ns; /* spent waiting for the model; 0: no call was made */
-    uint64_t input_tokens;
-    uint64_t output_tokens;
+    uint64_t upstream_ns;     /* spent waiting for the model; 0: no call was made */
+    struct llm_account model; /* who was asked, how often, for how many tokens; when it is over */
 };
 
 /* Clears the request and makes its arena. */

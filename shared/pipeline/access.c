@@ -1,10 +1,30 @@
 /* The access line: one a request, of either protocol, written when it ends. */
+#include "shared/pipeline/meters.h"
 #include "shared/pipeline/step.h"
+
+static void put_model(struct log_line *line, const struct llm_account *model)
+{
+    log_text(line, "provider", model->provider);
+    if (model->attempts > 0)
+        log_u64(line, "attempts", model->attempts);
+    if (model->fallback)
+        log_bool(line, "fallback", true);
+    if (model->stop == LLM_STOP_LENGTH)
+        log_text(line, "stop", "length");
+    if (model->usage.input_tokens + model->usage.output_tokens == 0)
+        return;
+    log_u64(line, "input_tokens", model->usage.input_tokens);
+    log_u64(line, "output_tokens", model->usage.output_tokens);
+    log_text(line, "usage", model->usage.estimated ? "estimated" : "reported");
+}
 
 void access_log(const struct request *request, const struct verdict *verdict)
 {
     const struct core *core = request->worker->core;
     const struct verdict_row *row = verdict_row(verdict->code);
+    uint64_t duration_ns = core->now_ns() - request->given.received_ns;
+    meters_request(request->worker->meters, request, verdict, duration_ns);
+    audit_request(request, verdict);
     if (!core->access_log)
         return;
     struct log_line line;
@@ -12,7 +32,7 @@ void access_log(const struct request *request, const struct verdict *verdict)
     if (!line.on)
         return;
     char peer[PEER_TEXT_BYTES];
-    peer_text(&request->given.peer, peer);
+    peer_text(&request->client, peer);
     log_text(&line, "request_id", request->id);
     log_text(&line, "protocol", request->port->protocol);
     log_span(&line, "method", request->given.verb);
@@ -22,13 +42,12 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_i64(&line, "status", row->http_status);
     log_text(&line, "code", grpc_code_name(row->grpc_code));
     log_text(&line, "end", row->name);
-    log_ms(&line, "duration_ms", core->now_ns() - request->given.received_ns);
+    log_ms(&line, "duration_ms", duration_ns);
     log_text(&line, "peer", peer);
+    if (request->given.certificate != NULL)
+        log_span(&line, "certificate", certificate_name(request->given.certificate));
     if (request->upstream_ns > 0)
         log_ms(&line, "upstream_ms", request->upstream_ns);
-    if (request->input_tokens + request->output_tokens > 0) {
-        log_u64(&line, "input_tokens", request->input_tokens);
-        log_u64(&line, "output_tokens", request->output_tokens);
-    }
+    put_model(&line, &request->model);
     log_end(&line);
 }

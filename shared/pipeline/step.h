@@ -16,7 +16,10 @@ enum step_result {
 };
 
 enum step_result step_admit(struct request *request, struct verdict *verdict);
+enum step_result step_address(struct request *request, struct verdict *verdict);
+enum step_result step_subject(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
+enum step_result step_content(struct request *request, struct verdict *verdict);
 enum step_result step_flow(struct request *request, struct verdict *verdict);
 enum step_result step_reply(struct request *request, struct verdict *verdict);
 
@@ -29,10 +32,14 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
-/* Stops the model's call, if one runs, and settles its time. */
-void flow_stop(struct request *request);
+/* Stops the model's call, if one runs, and settles its time and tokens; VERDICT_BAD counts against
+ * the model. */
+void flow_stop(struct request *request, enum verdict_blame blame);
 /* The port is full or has room again. */
 void flow_writable(struct request *request);
+
+/* The security events of the request's end (O3). */
+void audit_request(const struct request *request, const struct verdict *verdict);
 
 /* The one access line of the request (O1). */
 void access_log(const struct request *request, const struct verdict *verdict);

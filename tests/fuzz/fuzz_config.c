@@ -28,10 +28,21 @@ static void check_value(size_t index, const char *text)
     case CONFIG_TEXT:
     case CONFIG_SECRET:
     case CONFIG_CHOICE:
+    case CONFIG_CIDRS:
         must(*(const char *const *)at == text);
         break;
     case CONFIG_FLAG:
         break;
+    case CONFIG_RATE:
+        must(strcmp(text, unset) == 0 || (((const struct rate *)at)->count >= row->least &&
+                                          ((const struct rate *)at)->count <= row->most));
+        break;
+    case CONFIG_COUNT_OR_OFF:
+        if (*(const uint64_t *)at == CONFIG_OFF) {
+            must(strcasecmp(text, "off") == 0);
+            break;
+        }
+        /* fallthrough */
     default:
         must(strcmp(text, unset) == 0 || (*(const uint64_t *)at >= row->least * unit &&
                                           *(const uint64_t *)at <= row->most * unit));

@@ -30,7 +30,7 @@ struct llm_call {
 };
 
 static struct llm_call the_call;
-static unsigned calls, cancels;
+static unsigned calls, cancels, give_ups;
 static char asked[4096];
 static bool asked_for_stream;
 static const char *asked_schema;
@@ -55,6 +55,18 @@ void llm_cancel(struct llm_call *call)
 {
     assert_ptr_equal(call, &the_call);
     cancels++;
+}
+
+void llm_give_up(struct llm_call *call)
+{
+    give_ups++;
+    llm_cancel(call);
+}
+
+void llm_account(const struct llm_call *call, struct llm_account *account)
+{
+    (void)call;
+    *account = (struct llm_account){.provider = "fake", .attempts = 1};
 }
 
 void llm_pause(struct llm_call *call)
@@ -183,7 +195,7 @@ static int set_up(void **state)
 {
     (void)state;
     now_ns = 5000000000;
-    calls = cancels = finishes = sends = 0;
+    calls = cancels = give_ups = finishes = sends = 0;
     sent[0] = whole[0] = asked[0] = '\0';
     port_is_full = leave_in_send = false;
     return 0;
@@ -418,6 +430,8 @@ static void each_end_of_the_model_has_its_verdict(void **state)
         {LLM_GARBLED, VERDICT_UPSTREAM_GARBLED},
         {LLM_TOO_LARGE, VERDICT_UPSTREAM_GARBLED},
         {LLM_CUT, VERDICT_UPSTREAM_CUT},
+        {LLM_FILTERED, VERDICT_UPSTREAM_FILTERED},
+        {LLM_OPEN, VERDICT_BREAKER_OPEN},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         finishes = 0;
@@ -462,6 +476,7 @@ static void the_deadline_ends_the_request_and_its_call(void **state)
     timers_run(&timers, 6000);
     assert_ended(VERDICT_UPSTREAM_TIMED_OUT);
     assert_int_equal(cancels, 1);
+    assert_int_equal(give_ups, 1); /* the model is to blame */
 }
 
 static void a_shorter_deadline_of_the_client_counts(void **state)
@@ -472,6 +487,7 @@ static void a_shorter_deadline_of_the_client_counts(void **state)
     request_begin(request);
     timers_run(&timers, 5010);
     assert_ended(VERDICT_TIMED_OUT);
+    assert_int_equal(give_ups, 0); /* and here it is not */
 
     finishes = 0;
     calls = 0;
@@ -481,6 +497,54 @@ static void a_shorter_deadline_of_the_client_counts(void **state)
     request_begin(request);
     assert_ended(VERDICT_TIMED_OUT);
     assert_int_equal(calls, 0);
+}
+
+/* --- the end of a drain --- */
+
+static void a_cut_tells_all_that_are_live(void **state)
+{
+    (void)state;
+    begin("TellJoke", "{}");
+    begin("TellStory", "{}");
+    model_streams("Once ");
+    assert_int_equal(worker.live, 2);
+    core_worker_cut(&worker);
+    assert_int_equal(worker.live, 0);
+    assert_null(worker.first_live);
+    assert_int_equal(finishes, 2);
+    assert_int_equal(cancels, 2);
+    assert_int_equal(ended.code, VERDICT_DRAINING);
+    assert_int_equal(ended.retry_after_ms, 1000);
+    worker.cut = false;
+}
+
+static void after_a_cut_nothing_is_admitted(void **state)
+{
+    (void)state;
+    core_worker_cut(&worker); /* of nobody */
+    assert_int_equal(finishes, 0);
+    begin("TellJoke", "{}");
+    assert_ended(VERDICT_DRAINING);
+    assert_int_equal(calls, 0);
+    worker.cut = false;
+}
+
+/* The list of the live ones holds together in whatever order they end. */
+static void live_requests_end_in_any_order(void **state)
+{
+    (void)state;
+    struct request *requests[3];
+    for (size_t i = 0; i < 3; i++)
+        requests[i] = begin("TellJoke", "{}");
+    request_abandon(requests[1]);
+    request_abandon(requests[2]);
+    assert_ptr_equal(worker.first_live, requests[0]);
+    struct request *last = begin("TellJoke", "{}");
+    request_abandon(requests[0]);
+    assert_ptr_equal(worker.first_live, last);
+    request_abandon(last);
+    assert_null(worker.first_live);
+    assert_int_equal(finishes, 4);
 }
 
 int main(void)
@@ -505,6 +569,9 @@ int main(void)
         CASE(a_client_found_gone_while_sending_ends_the_request_once),
         CASE(the_deadline_ends_the_request_and_its_call),
         CASE(a_shorter_deadline_of_the_client_counts),
+        CASE(a_cut_tells_all_that_are_live),
+        CASE(after_a_cut_nothing_is_admitted),
+        CASE(live_requests_end_in_any_order),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

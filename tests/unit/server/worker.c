@@ -32,8 +32,7 @@ static struct readiness readiness;
 static struct core core;
 static struct rest *rest;
 static struct worker *worker;
-static const struct llm_settings llm = {
-    .provider = LLM_OFFLINE, .base_url = "", .model = "m", .total_timeout_ms = 1000};
+static const struct llm_settings llm = {.total_timeout_ms = 1000};
 static atomic_uint n_closed;
 static sem_t done;
 
@@ -51,7 +50,9 @@ static int setup(void **state)
     char error[256];
     const struct rest_settings settings = {.max_body_bytes = 4096,
                                            .keep_alive_timeout_ms = 60000,
-                                           .request_read_timeout_ms = 60000,
+                                           .head_timeout_ms = 60000,
+                                           .body_timeout_ms = 60000,
+                                           .read_timeout_ms = 60000,
                                            .sse_comment_ms = 15000,
                                            .closed = on_closed,
                                            .context = &n_closed};
@@ -62,7 +63,7 @@ static int setup(void **state)
     assert_true(core_init(&core, &weir_contract, &readiness, error));
     llm_global_init();
     rest = rest_new(&settings, &core);
-    worker = worker_start(3, &core, rest, &llm);
+    worker = worker_start(3, &core, rest, &llm, NULL);
     return 0;
 }
 
@@ -293,6 +294,41 @@ static void test_serves_drains_and_ends(void **state)
     (void)close(clients[2]);
 }
 
+/* In a drain, a connection that was in use a moment ago is answered once more. */
+static void test_drain_answers_who_is_on_its_way(void **state)
+{
+    (void)state;
+    int used = adopted_client(), half = adopted_client();
+    assert_served(used);
+    client_say(half, "GET /live HTTP/1.1\r\nHo");
+    worker_drain(worker);
+    client_say(half, "st: weir\r\n\r\n");
+    assert_served(used);
+    assert_true(client_is_closed(used, 20000));
+    wait_done();
+    wait_done();
+    (void)close(used);
+    (void)close(half);
+}
+
+/* The time is up: connections without a request are closed at once, whatever they may be about to
+ * send. */
+static void test_cut(void **state)
+{
+    (void)state;
+    int used = adopted_client(), half = adopted_client();
+    assert_served(used);
+    client_say(half, "GET /live HTTP/1.1\r\nHo");
+    worker_drain(worker);
+    worker_cut(worker);
+    assert_true(client_is_closed(used, 800));
+    assert_true(client_is_closed(half, 800));
+    wait_done();
+    wait_done();
+    (void)close(used);
+    (void)close(half);
+}
+
 static void test_abort(void **state)
 {
     (void)state;
@@ -312,7 +348,7 @@ static void test_stops_at_once(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 20; i++)
-        worker_stop(worker_start(i, &core, rest, &llm));
+        worker_stop(worker_start(i, &core, rest, &llm, NULL));
 }
 
 int main(void)
@@ -323,6 +359,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_timers_leave_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_serves_drains_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_answers_who_is_on_its_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stops_at_once, setup, teardown),
     };
