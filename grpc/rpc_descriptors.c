@@ -135,7 +135,7 @@ static bool enter(const char *name, const char *scope, const char **rest)
     if (strncmp(name, scope, len) != 0 || (name[len] != '\0' && name[len] != '.'))
         return false;
     *rest = name[len] == '.' ? name + len + 1 : "";
-    return true;
+    return name[len] == '\0' || name[len + 1] != '\0';
 }
 
 /* An enum, or a value of one: in protobuf's scoping a value stands beside its enum. */

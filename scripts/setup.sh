@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that weir is built, tested and measured with, and unpacks the
 # google.api and google.rpc protos into build/deps. Quick when all is there.
 #   scripts/setup.sh            what building and running need
-#   scripts/setup.sh test       and what the tests need (grpcurl only where there is Go)
+#   scripts/setup.sh test       and what the tests need (grpcurl and Spectral where there is Go, npm)
 #   scripts/setup.sh bench      and what the benchmark needs
 set -euo pipefail
 cd "$(dirname "$0")/.."

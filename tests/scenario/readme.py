@@ -121,6 +121,8 @@ class Commands(Scenario):
         for command, expected in found:
             with self.subTest(command=command):
                 if command.startswith("grpcurl ") and not GRPCURL:
+                    if " -d " not in command:
+                        self.skipTest("only grpcurl prints what reflection tells")
                     got = without_grpcurl(self.weir, command)
                 else:
                     _, got = run(self.live(command))
