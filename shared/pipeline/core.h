@@ -12,6 +12,8 @@
 
 #include <stdatomic.h>
 
+struct authenticator;
+struct key_refresh;
 struct limits;
 
 /* Fixed after start; any thread may read. */
@@ -21,6 +23,9 @@ struct core {
     struct readiness *readiness;
     struct limits *limits;    /* limits.h; NULL: none */
     uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
+    int64_t (*now_s)(void);   /* wall clock, since 1970; the same */
+    struct authenticator *authenticator; /* owned; closed until it is set up */
+    struct key_refresh *key_refresh;     /* NULL: no source of keys can be asked */
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;
@@ -40,9 +45,9 @@ struct core_worker {
     struct meters *meters; /* owned by whoever made the worker; NULL: nothing is counted */
 };
 
-/* Parses the prompts of the contract and prepares its rules; the settings of `core` (time-out, body
- * cap, access log) are the caller's to fill in. Once, from main. On failure returns false with a
- * line for the operator in `error`. */
+/* Parses the prompts of the contract, prepares its rules and makes an authenticator that lets
+ * nobody in; the settings of `core` (time-out, body cap, access log) are the caller's to fill in.
+ * Once, from main. On failure returns false with a line for the operator in `error`. */
 MUST_USE bool core_init(struct core *core, const struct contract *contract,
                         struct readiness *readiness, char error[256]);
 void core_fini(struct core *core);
