@@ -2,8 +2,8 @@
 
 #include "server/admin.h"
 #include "server/announce.h"
-#include "server/drain.h"
 #include "server/authentication.h"
+#include "server/drain.h"
 #include "server/front_door.h"
 #include "server/gauges.h"
 #include "server/jail.h"
