@@ -257,7 +257,8 @@ class RunScript(unittest.TestCase):
         process = subprocess.Popen(
             with_parent(["scripts/run.sh", *flags]), cwd=ROOT, stdin=subprocess.DEVNULL,
             stdout=log, stderr=said,
-            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console"))
+            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console",
+                            ADMIN_PORT="0"))
         self.addCleanup(said.close)
         self.addCleanup(log.close)
         self.addCleanup(process.wait)
