@@ -378,6 +378,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     readiness_init(&life.readiness);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
+                              .debug = config->debug,
                               .access_log = config->access_log};
     if (!core_init(&life.core, contract, &life.readiness, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
