@@ -292,6 +292,7 @@ static int set_up(void **state)
     if (!core_init(&core, &weir_contract, &readiness, error))
         fail_msg("%s", error);
     core.now_ns = fake_now_ns;
+    core.authenticator->required = false;
     core.sharing = sharing_new(&settings);
     for (unsigned i = 0; i < 2; i++) {
         workers[i] = (struct fake_worker){.executor.post = fake_post};
@@ -307,7 +308,6 @@ static int set_up(void **state)
     kept_story = *story;
     kept_story.cache = CONTRACT_CACHE_STORE;
     return 0;
-    core.authenticator->required = false;
 }
 
 static int tear_down(void **state)
