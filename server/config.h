@@ -10,6 +10,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/must.h"
+#include "shared/policy/rate.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +24,9 @@ enum config_kind {
     CONFIG_COUNT,
     CONFIG_BYTES,
     CONFIG_SECONDS,
-    CONFIG_MILLIS
+    CONFIG_MILLIS,
+    CONFIG_RATE,
+    CONFIG_CIDRS
 };
 
 enum config_source {
@@ -43,6 +46,8 @@ enum config_source {
 #define CONFIG_TYPE_BYTES   uint64_t
 #define CONFIG_TYPE_SECONDS uint64_t
 #define CONFIG_TYPE_MILLIS  uint64_t
+#define CONFIG_TYPE_RATE    struct rate
+#define CONFIG_TYPE_CIDRS   const char *
 
 enum config_index {
 #define SETTING(kind, NAME, field, initial, least, most, group, help) CONFIG_##NAME,

@@ -80,12 +80,19 @@ static void print_value(const struct config *config, const struct config_row *ro
         (void)fputs((*(const char *const *)at)[0] != '\0' ? "***" : "", out);
         break;
     case CONFIG_TEXT:
+    case CONFIG_CIDRS:
     case CONFIG_CHOICE:
         (void)fputs(*(const char *const *)at, out);
         break;
     case CONFIG_FLAG:
         (void)fputs(*(const bool *)at ? "true" : "false", out);
         break;
+    case CONFIG_RATE: {
+        char text[RATE_TEXT_BYTES];
+        rate_text(*(const struct rate *)at, text);
+        (void)fputs(text, out);
+        break;
+    }
     case CONFIG_SECONDS:
     case CONFIG_MILLIS:
         (void)fprintf(out, "%" PRIu64 "ms", *(const uint64_t *)at);

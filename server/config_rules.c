@@ -143,6 +143,10 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         config->port == config->grpc_port)
         return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "
                              "both protocols on one");
+    if (config->trusted_hops > 0 && config->trusted_proxies[0] != '\0')
+        return refuse(error,
+                      "TRUSTED_HOPS: the proxies are known by TRUSTED_PROXIES already; set one "
+                      "of the two");
     if (!check_model(config, error))
         return false;
     if (config->exposed[0] != '\0' && !config->debug) {

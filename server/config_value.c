@@ -1,6 +1,8 @@
 /* The table of settings, and the text forms of their values. Pure. */
 #include "server/config.h"
 
+#include "shared/policy/cidr.h"
+
 #include <ctype.h>
 
 const struct config_row config_rows[CONFIG_COUNT_OF_SETTINGS] = {
@@ -127,6 +129,34 @@ static bool parse_count_row(const struct config_row *row, const char *text, uint
     return expect(error, row, text, what);
 }
 
+static bool parse_rate_row(const struct config_row *row, const char *text, struct rate *value,
+                           char error[CONFIG_ERROR_BYTES])
+{
+    char what[128];
+    if (rate_parse(span_of(text), value) && value->count >= row->least && value->count <= row->most)
+        return true;
+    (void)snprintf(
+        what, sizeof what,
+        "<count>/<second|minute|hour> with a count from %llu to %llu (such as 60/minute)",
+        (unsigned long long)row->least, (unsigned long long)row->most);
+    return expect(error, row, text, what);
+}
+
+static bool parse_cidrs_row(const struct config_row *row, const char *text, const char **value,
+                            char error[CONFIG_ERROR_BYTES])
+{
+    struct span wrong;
+    char item[100];
+    if (cidr_list_parse(span_of(text), NULL, &wrong)) {
+        *value = text;
+        return true;
+    }
+    (void)snprintf(item, sizeof item, "%.*s", (int)(wrong.len < 99 ? wrong.len : 99),
+                   wrong.len > 0 ? wrong.at : "");
+    return expect(error, row, item,
+                  "a list of addresses and ranges, comma between (such as 10.0.0.0/8, ::1),");
+}
+
 static bool is_printable(const char *text)
 {
     while (*text != '\0' && !iscntrl((unsigned char)*text))
@@ -166,6 +196,10 @@ bool config_parse(struct config *config, size_t index, const char *text,
     case CONFIG_SECONDS:
     case CONFIG_MILLIS:
         return unset || parse_duration_row(row, text, at, error);
+    case CONFIG_RATE:
+        return unset || parse_rate_row(row, text, at, error);
+    case CONFIG_CIDRS:
+        return parse_cidrs_row(row, text, at, error);
     }
     return false;
 }

@@ -5,6 +5,7 @@
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
+#include "shared/pipeline/limits.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -78,6 +79,35 @@ static void fill_in_llm(struct llm_settings *llm, const struct config *config)
     };
 }
 
+/* config_parse has read the text before. */
+static struct cidr_list read_ranges(const char *text)
+{
+    struct cidr_list list;
+    struct span wrong;
+    must(cidr_list_parse(span_of(text), &list, &wrong));
+    return list;
+}
+
+static struct limits *make_limits(const struct config *config)
+{
+    const struct limits_settings settings = {
+        .rates_on = config->rate_limit_enabled,
+        .anonymous = config->rate_limit_default,
+        .authenticated = config->rate_limit_authenticated,
+        .api_key = config->rate_limit_api_key,
+        .heavy = config->rate_limit_heavy,
+        .burst = config->content_burst,
+        .block_threshold = config->content_block_threshold,
+        .most_flows = config->max_concurrent_flows,
+        .most_urls = config->content_max_urls,
+        .most_phones = config->content_max_phones,
+        .client = {.proxies = read_ranges(config->trusted_proxies),
+                   .hops = (unsigned)config->trusted_hops},
+        .allowed = read_ranges(config->ip_allowlist),
+    };
+    return limits_new(&settings);
+}
+
 static void on_rest_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
@@ -140,6 +170,8 @@ static void log_warnings(const struct life *life)
         log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
     if (strcmp(config->auth_mode, "none") == 0)
         log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
+    if (!config->rate_limit_enabled)
+        log_event(LOG_WARNING, "lifecycle", "callers_not_limited", "setting", "RATE_LIMIT_ENABLED");
     if (life->llm.provider == LLM_OFFLINE)
         log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
     if (config->exposed[0] != '\0')
@@ -310,7 +342,9 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
+    life.core.limits = make_limits(config);
     if (!open_door(&life)) {
+        life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
         core_fini(&life.core);
         return 1;
@@ -332,6 +366,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
     life.rest = rest_free(life.rest);
+    life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
     llm_global_fini();
     free(life.workers);

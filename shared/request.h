@@ -53,6 +53,9 @@ struct request {
     struct arena arena;
     char id[REQUEST_ID_BYTES]; /* valid from request_identify on */
     ProtobufCMessage *message;
+    struct peer client;       /* given.peer, or whom a trusted proxy calls for */
+    bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
+    bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;

@@ -12,7 +12,7 @@ void access_log(const struct request *request, const struct verdict *verdict)
     if (!line.on)
         return;
     char peer[PEER_TEXT_BYTES];
-    peer_text(&request->given.peer, peer);
+    peer_text(&request->client, peer);
     log_text(&line, "request_id", request->id);
     log_text(&line, "protocol", request->port->protocol);
     log_span(&line, "method", request->given.verb);

@@ -12,11 +12,14 @@
 
 #include <stdatomic.h>
 
+struct limits;
+
 /* Fixed after start; any thread may read. */
 struct core {
     const struct contract *contract;
     struct prompt **prompts; /* by method index; NULL for built-ins; owned */
     struct readiness *readiness;
+    struct limits *limits;    /* limits.h; NULL: none */
     uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
     uint64_t request_timeout_ms;
     size_t max_body_bytes;

@@ -2,15 +2,15 @@
 #include "shared/pipeline/step.h"
 
 #include "shared/base/must.h"
+#include "shared/pipeline/limits.h"
 
 /* The order is the policy: cheap refusals first, nothing costly before all checks have passed. */
 static const struct step {
     const char *name;
     enum step_result (*run)(struct request *request, struct verdict *verdict);
 } steps[] = {
-    {"admit", step_admit},
-    {"decode", step_decode},
-    {"flow", step_flow},
+    {"admit", step_admit},   {"address", step_address}, {"subject", step_subject},
+    {"decode", step_decode}, {"content", step_content}, {"flow", step_flow},
     {"reply", step_reply},
 };
 
@@ -116,6 +116,7 @@ void request_begin(struct request *request)
 {
     must(request->given.method != NULL && request->step == 0);
     request_identify(request);
+    limits_find_client(request);
     request->worker->live++;
     walk(request);
 }
@@ -155,6 +156,7 @@ void pipeline_end(struct request *request, const struct verdict *verdict)
     timers_cancel(request->worker->timers, &request->deadline);
     must(request->worker->live > 0);
     request->worker->live--;
+    limits_settle(request, verdict);
     finish(request, verdict);
 }
 
@@ -162,7 +164,12 @@ void request_refuse(struct request *request, const struct verdict *verdict)
 {
     must(request->step == 0 && !request->finished);
     request_identify(request);
-    finish(request, verdict);
+    limits_find_client(request);
+    /* Those who are not let in learn nothing of what is there; probes of health are for all. */
+    struct verdict forbidden = verdict_of(VERDICT_FORBIDDEN_ADDRESS);
+    bool own = verdict->code == VERDICT_OK || verdict->code == VERDICT_NO_CONTENT ||
+               verdict->code == VERDICT_NOT_READY;
+    finish(request, own || limits_lets_in(request) ? verdict : &forbidden);
 }
 
 void request_abandon(struct request *request)

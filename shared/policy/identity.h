@@ -9,6 +9,7 @@
 #include "shared/base/span.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum identity_kind {
     IDENTITY_NONE, /* nobody was authenticated */
@@ -22,6 +23,9 @@ struct identity {
     struct span tenant;  /* the token's claim "tenant", else its subject; never empty when known */
     struct span subject; /* the token's "sub", the API key's id, the certificate's name */
     struct span scopes;  /* separated by single spaces */
+    /* The API key's own limit: so many requests in so long; 0: the one of its class. */
+    uint64_t limit_count;
+    uint64_t limit_period_ms;
 };
 
 /* "token" and so on, for logs. */

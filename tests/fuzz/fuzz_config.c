@@ -28,9 +28,14 @@ static void check_value(size_t index, const char *text)
     case CONFIG_TEXT:
     case CONFIG_SECRET:
     case CONFIG_CHOICE:
+    case CONFIG_CIDRS:
         must(*(const char *const *)at == text);
         break;
     case CONFIG_FLAG:
+        break;
+    case CONFIG_RATE:
+        must(strcmp(text, unset) == 0 || (((const struct rate *)at)->count >= row->least &&
+                                          ((const struct rate *)at)->count <= row->most));
         break;
     default:
         must(strcmp(text, unset) == 0 || (*(const uint64_t *)at >= row->least * unit &&

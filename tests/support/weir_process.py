@@ -25,7 +25,7 @@ REPORTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime erro
 class Weir:
     """One weir process; a context manager that stops it by SIGTERM and checks how it ended.
 
-    settings: environment names and values. flags: more words of the command line. files: name ->
+    settings: environment names and values (None: weir's own default). flags: more words of the command line. files: name ->
     text, written to the working directory (and readable by the owner only). nofile: RLIMIT_NOFILE.
     debug: with --debug. ports: False leaves the choice of ports to the settings.
     """
@@ -36,8 +36,12 @@ class Weir:
         self.messages = messages(protoset)
         self.directory = tempfile.mkdtemp(prefix="weir-test-")
         _write_files(self.directory, files)
+        # The limits are the subject of tests of their own; in the others they would be in the way.
         settings = {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "AUTH_MODE": "none",
-                    **(settings or {})}
+                    "RATE_LIMIT_DEFAULT": "1000000/second", "RATE_LIMIT_HEAVY": "1000000/second",
+                    "RATE_LIMIT_AUTHENTICATED": "1000000/second",
+                    "RATE_LIMIT_API_KEY": "1000000/second", **(settings or {})}
+        settings = {name: value for name, value in settings.items() if value is not None}
         if not {"LLM_BASE_URL", "LLM_PROVIDER"} & set(settings):
             settings["LLM_PROVIDER"] = "offline"
         self.environment = {**_environment(self.directory), **settings}

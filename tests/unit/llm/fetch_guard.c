@@ -113,6 +113,7 @@ static const struct sample urls[] = {
     {"http://8.8.8.8/a.png", FETCH_FINE},
     {"http://[2606:4700::1111]/a.png", FETCH_FINE},
     {"https://notlocalhost/", FETCH_FINE}, /* its address will tell */
+    {"http:///a.png", FETCH_FINE},         /* the host is a.png then */
     /* other schemes */
     {"file:///etc/passwd", FETCH_SCHEME},
     {"ftp://example.com/a.png", FETCH_SCHEME},
@@ -173,7 +174,6 @@ static const struct sample urls[] = {
     {"//example.com/", FETCH_BAD_URL},
     {"/a.png", FETCH_BAD_URL},
     {"example.com/a.png", FETCH_BAD_URL},
-    {"http:///a.png", FETCH_BAD_URL},
     {"http://example.com:99999/", FETCH_BAD_URL},
     {"http://example.com:http/", FETCH_BAD_URL},
     {"http://[::1/", FETCH_BAD_URL},

@@ -73,6 +73,35 @@ static void test_counts(void **state)
     assert_false(parse(CONFIG_PORT, ""));
 }
 
+static void test_rates(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"60",        "60/day", "0/minute", "1000001/minute",
+                                      "-1/minute", ""};
+    assert_true(parse(CONFIG_RATE_LIMIT_DEFAULT, "7/hour"));
+    assert_int_equal(config.rate_limit_default.count, 7);
+    assert_int_equal(config.rate_limit_default.period_ns, 3600000000000);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(parse(CONFIG_RATE_LIMIT_DEFAULT, bad[i]));
+    assert_true(parse(CONFIG_CONTENT_BLOCK_THRESHOLD, "32/minute"));
+    assert_false(parse(CONFIG_CONTENT_BLOCK_THRESHOLD, "33/minute"));
+    assert_string_equal(error, "<count>/<second|minute|hour> with a count from 1 to 32 (such as "
+                               "60/minute) is expected, not \"33/minute\"");
+}
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    assert_true(parse(CONFIG_TRUSTED_PROXIES, "10.0.0.0/8, ::1"));
+    assert_string_equal(config.trusted_proxies, "10.0.0.0/8, ::1");
+    assert_true(parse(CONFIG_TRUSTED_PROXIES, ""));
+    assert_string_equal(config.trusted_proxies, "");
+    assert_false(parse(CONFIG_IP_ALLOWLIST, "10.0.0.0/8, example.com"));
+    assert_string_equal(error, "a list of addresses and ranges, comma between (such as 10.0.0.0/8, "
+                               "::1), is expected, not \"example.com\"");
+    assert_false(parse(CONFIG_IP_ALLOWLIST, "10.0.0.0/8,"));
+}
+
 static void test_durations(void **state)
 {
     (void)state;
@@ -178,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_table), cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_rates),     cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_durations), cmocka_unit_test(test_flags),
         cmocka_unit_test(test_choices),   cmocka_unit_test(test_texts),
     };
