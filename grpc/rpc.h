@@ -5,6 +5,7 @@
 #ifndef WEIR_GRPC_RPC_H
 #define WEIR_GRPC_RPC_H
 
+#include "shared/base/certificate.h"
 #include "shared/base/must.h"
 #include "shared/base/peer.h"
 #include "shared/pipeline/core.h"
@@ -15,6 +16,9 @@ struct rpc_settings {
     size_t max_message_bytes;
     unsigned queues; /* completion queues and threads */
     uint64_t connection_idle_ms;
+    uint64_t connection_age_ms;   /* then GOAWAY; 0: never */
+    uint64_t connection_grace_ms; /* for the calls that are running then */
+    bool secure;                  /* connections come through TLS */
     /* What a client may take to read the end of an answer, then its call is cancelled; 0: 30 s. */
     uint64_t linger_ms;
 };
@@ -25,9 +29,11 @@ MUST_USE struct rpc_listener *rpc_listener_new(const struct rpc_settings *settin
                                                struct core_worker *const *workers,
                                                size_t n_workers);
 /* Takes a connected, non-blocking socket over; the C core owns `fd` from here on and does not tell
- * when it closes it: the front door keeps a duplicate and watches that. After drain the connection
- * is closed at once. Not after free. Any thread. */
-void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer);
+ * when it closes it: whoever wants to know watches a duplicate, or the other end. `certificate` is
+ * NULL or a reference that becomes the listener's: there is TLS before this socket, and the client
+ * has shown it. After drain the connection is closed at once. Not after free. Any thread. */
+void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer,
+                        struct certificate *certificate);
 /* GOAWAY to all; calls in flight finish. `done` is called once, on a queue's or a worker's thread,
  * when all calls are gone. The workers must go on running until then. */
 void rpc_listener_drain(struct rpc_listener *listener, void (*done)(void *context), void *context);

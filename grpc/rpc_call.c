@@ -53,6 +53,7 @@ static void release(struct rpc_call *call)
     if (call->buffer != NULL)
         grpc_slice_buffer_reset_and_unref(&call->buffer->data.raw.slice_buffer);
     grpc_metadata_array_destroy(&call->metadata);
+    call->certificate = certificate_unref(call->certificate);
     grpc_call_unref(call->core_call);
     call->core_call = NULL;
     rpc_queue_give(call->queue, call);

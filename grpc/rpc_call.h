@@ -54,6 +54,7 @@ struct rpc_call {
     gpr_timespec deadline;
     uint64_t received_ns;
     struct peer peer;
+    struct certificate *certificate; /* a reference; NULL: none was shown */
     struct task arrived;
 
     /* Worker and queue thread. */

@@ -69,6 +69,8 @@ static void flow_begin(struct rpc_call *call)
         .path = call->method->path != NULL ? span_of(call->method->path) : path,
         .client_request_id = rpc_call_metadata(call, "x-request-id"),
         .peer = call->peer,
+        .certificate = call->certificate,
+        .secure = call->queue->listener->secure,
         .received_ns = call->received_ns,
         .timeout_ms = rpc_call_timeout_ms(call),
     };

@@ -7,13 +7,18 @@
 #include "grpc/rpc_health.h"
 #include "shared/base/log.h"
 
+#include <fcntl.h>
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LINGER_MS = 30 * 1000 };
+/* The core names connections by their descriptors, of which the kernel gives the lowest free one.
+ * Going round in this range instead, a number that was closed is not used again soon. */
+enum { FIRST_FD = 512, LAST_FD = 16384 };
 /* What idle connections have for saying good-bye in a drain; the core alone would wait 20 s for
  * those that do not answer. */
 enum { GOODBYE_MS = 1000 };
@@ -47,8 +52,16 @@ static grpc_server *make_server(const struct rpc_settings *settings)
         setting(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100),
         setting(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, settings->max_message_bytes),
         setting(GRPC_ARG_MAX_METADATA_SIZE, 64 * 1024),
+        /* Measuring the path, the core would offer ever larger windows and frames (of 4 MiB), and
+         * with them ever more memory. */
         setting(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 16 * 1024),
+        setting(GRPC_ARG_HTTP2_BDP_PROBE, 0),
         setting(GRPC_ARG_MAX_CONNECTION_IDLE_MS, settings->connection_idle_ms),
+        setting(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                settings->connection_age_ms > 0 ? settings->connection_age_ms : (uint64_t)INT_MAX),
+        setting(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, settings->connection_grace_ms > 0
+                                                          ? settings->connection_grace_ms
+                                                          : (uint64_t)INT_MAX),
         setting(GRPC_ARG_KEEPALIVE_TIME_MS, 60 * 1000),
         setting(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * 1000),
         setting(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
@@ -107,6 +120,8 @@ struct rpc_listener *rpc_listener_new(const struct rpc_settings *settings, const
     listener->core = core;
     listener->workers = workers;
     listener->n_workers = n_workers;
+    listener->secure = settings->secure;
+    atomic_init(&listener->next_fd, FIRST_FD);
     listener->linger_ms = settings->linger_ms > 0 ? settings->linger_ms : LINGER_MS;
     atomic_init(&listener->live, 1);
     atomic_init(&listener->watches, 0);
@@ -126,9 +141,21 @@ struct rpc_listener *rpc_listener_new(const struct rpc_settings *settings, const
     return listener;
 }
 
-void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer)
+static int renumber(struct rpc_listener *listener, int fd)
 {
-    rpc_peers_set(&listener->peers, fd, peer);
+    unsigned least = atomic_fetch_add(&listener->next_fd, 1);
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD + (int)(least % (LAST_FD - FIRST_FD)));
+    if (moved < 0) /* the limit is lower, or there are no more */
+        return fd;
+    (void)close(fd);
+    return moved;
+}
+
+void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer,
+                        struct certificate *certificate)
+{
+    fd = renumber(listener, fd);
+    rpc_peers_set(&listener->peers, fd, peer, certificate);
     grpc_server_add_channel_from_fd(listener->server, fd, listener->credentials);
 }
 

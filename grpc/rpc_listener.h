@@ -27,6 +27,7 @@ struct rpc_listener {
     struct core_worker *const *workers;
     size_t n_workers;
     uint64_t linger_ms;
+    bool secure;
     grpc_server *server;
     grpc_server_credentials *credentials;
     struct rpc_method *methods;
@@ -39,6 +40,7 @@ struct rpc_listener {
     atomic_size_t live;    /* calls, and one for the server until it has shut down */
     atomic_size_t watches; /* of grpc.health.v1 */
     atomic_bool draining;
+    atomic_uint next_fd; /* the least number for the next descriptor */
 
     /* Thread of the first queue: since when the drain has seen no call. */
     uint64_t idle_since_ns;

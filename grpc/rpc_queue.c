@@ -59,10 +59,10 @@ static struct core_worker *next_worker(struct rpc_queue *queue)
     return worker;
 }
 
-static struct peer peer_of(struct rpc_listener *listener, grpc_call *core_call)
+static struct rpc_peer peer_of(struct rpc_listener *listener, grpc_call *core_call)
 {
     char *name = grpc_call_get_peer(core_call);
-    struct peer peer = rpc_peers_get(&listener->peers, name);
+    struct rpc_peer peer = rpc_peers_get(&listener->peers, name);
     gpr_free(name);
     return peer;
 }
@@ -88,7 +88,9 @@ static void on_ticket(struct rpc_event *event, bool ok)
     ticket->details.method = grpc_empty_slice();
     grpc_call_details_destroy(&ticket->details);
     arm(ticket);
-    call->peer = peer_of(queue->listener, call->core_call);
+    struct rpc_peer peer = peer_of(queue->listener, call->core_call);
+    call->peer = peer.peer;
+    call->certificate = peer.certificate;
     rpc_call_start(call);
 }
 

@@ -5,6 +5,7 @@
 #ifndef WEIR_REST_REST_H
 #define WEIR_REST_REST_H
 
+#include "shared/base/certificate.h"
 #include "shared/base/must.h"
 #include "shared/base/peer.h"
 #include "shared/pipeline/core.h"
@@ -15,10 +16,13 @@ struct rest_worker;
 
 struct rest_settings {
     size_t max_body_bytes;
-    uint64_t keep_alive_timeout_ms;   /* idle between requests */
-    uint64_t request_read_timeout_ms; /* for header and body of one request */
-    size_t gzip_min_bytes;            /* 0: never */
-    uint64_t sse_comment_ms;          /* silence after which a comment line is sent */
+    uint64_t keep_alive_timeout_ms; /* idle between requests */
+    uint64_t handshake_timeout_ms;  /* for TLS */
+    uint64_t head_timeout_ms;       /* for the head of a request, and for the first byte of all */
+    uint64_t body_timeout_ms;       /* for a body; h2o's own time-out holds, too */
+    uint64_t read_timeout_ms;       /* for a client to read what waits for it when all is said */
+    size_t gzip_min_bytes;          /* 0: never */
+    uint64_t sse_comment_ms;        /* silence after which a comment line is sent */
     /* A connection that was handed over is gone. Called on the worker's thread. */
     void (*closed)(void *context, const struct peer *peer);
     void *context;
@@ -33,6 +37,10 @@ MUST_USE struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s
                                              struct core_worker *worker);
 /* Takes a connected, non-blocking socket over; owns `fd` from here on. */
 void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer);
+/* The same for one whose TLS has been taken off, and whose end somebody else counts. `certificate`
+ * is NULL or a reference that becomes the worker's. */
+void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
+                               struct certificate *certificate);
 /* No new requests on idle connections: they are closed; busy ones end after their response. */
 void rest_worker_drain(struct rest_worker *worker);
 /* Ends what is left: pending requests are abandoned, sockets shut down. */

@@ -222,6 +222,7 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
     call->connection = connection;
     call->req = req;
     connection->call = call;
+    connection->patience = (struct rest_patience){.served = true};
     request_init(&call->request, connection->worker->core_worker, &rest_port);
     call->request.given =
         (struct request_given){.encoding = REQUEST_JSON,
@@ -230,6 +231,8 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
                                .path = rest_path_of(req),
                                .client_request_id = rest_header_find(req, "x-request-id"),
                                .peer = connection->peer,
+                               .certificate = connection->certificate,
+                               .secure = connection->relayed,
                                .received_ns = tick_now_ns()};
     return call;
 }

@@ -19,6 +19,14 @@ struct rest {
     struct rest_routes routes;
 };
 
+/* What a connection is waiting for. */
+enum rest_waits {
+    REST_WAITS_FOR_NOTHING,
+    REST_WAITS_FOR_HEAD,
+    REST_WAITS_FOR_BODY,
+    REST_WAITS_FOR_READER
+};
+
 /* Owner thread only. */
 struct rest_worker {
     struct rest *rest;
@@ -30,14 +38,25 @@ struct rest_worker {
     size_t n_connections;
     z_stream deflater; /* used again for each answer; zero until the first */
     bool deflater_is_ready;
+    struct timer sweep; /* looks after slow connections, while there are any */
     bool draining;
+};
+
+/* What the sweep has seen of a connection. */
+struct rest_patience {
+    tick_ms since_ms;      /* when what is awaited began */
+    enum rest_waits waits; /* for what */
+    bool served;           /* it has had a request */
 };
 
 struct rest_connection {
     struct rest_worker *worker;
     h2o_socket_t *socket;
     struct peer peer;
-    struct rest_call *call; /* the request being answered; NULL between requests */
+    struct rest_call *call;          /* the request being answered; NULL between requests */
+    struct certificate *certificate; /* a reference; NULL: none was shown */
+    bool relayed;                    /* somebody else counts it, and has taken TLS off */
+    struct rest_patience patience;
     struct rest_connection *next, *previous;
 };
 
@@ -107,6 +126,12 @@ void rest_stream_fini(struct rest_call *call);
 /* rest_system.c: appends the body, if any, and says how the request ends. */
 MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,
                                               struct buf *body);
+
+/* rest_patience.c: ends connections that take too long over a head, a body or an answer. */
+void rest_patience_init(struct rest_worker *worker);
+/* A connection has come: looks after it from now on. */
+void rest_patience_begin(struct rest_worker *worker, struct rest_connection *connection);
+void rest_patience_fini(struct rest_worker *worker);
 
 /* rest_errors.c: h2o's own error bodies become ours. */
 void rest_errors_install(h2o_pathconf_t *path);

@@ -47,6 +47,7 @@ struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s *loop,
     worker->core_worker = core_worker;
     worker->loop = loop;
     h2o_context_init(&worker->context, loop, &rest->conf);
+    rest_patience_init(worker);
     worker->accept_context = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = rest->conf.hosts};
     return worker;
 }
@@ -62,7 +63,9 @@ static void on_connection_closed(void *data)
     else
         worker->connections = connection->next;
     worker->n_connections--;
-    worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
+    if (!connection->relayed)
+        worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
+    (void)certificate_unref(connection->certificate);
     free(connection);
 }
 
@@ -71,33 +74,61 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
-void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer)
+static struct rest_connection *make_connection(struct rest_worker *worker, int fd,
+                                               const struct peer *peer)
 {
     uv_tcp_t *handle = calloc(1, sizeof *handle);
-    struct rest_connection *connection = calloc(1, sizeof *connection);
-    must(handle != NULL && connection != NULL);
-    must(uv_tcp_init(worker->loop, handle) == 0);
+    must(handle != NULL && uv_tcp_init(worker->loop, handle) == 0);
     if (uv_tcp_open(handle, fd) != 0) {
         (void)close(fd);
         uv_close((uv_handle_t *)handle, free_handle);
-        worker->rest->settings.closed(worker->rest->settings.context, peer);
-        free(connection);
-        return;
+        return NULL;
     }
+    struct rest_connection *connection = calloc(1, sizeof *connection);
+    must(connection != NULL);
     *connection =
         (struct rest_connection){.worker = worker, .peer = *peer, .next = worker->connections};
     if (connection->next != NULL)
         connection->next->previous = connection;
     worker->connections = connection;
     worker->n_connections++;
-    h2o_socket_t *socket = h2o_uv_socket_create((uv_stream_t *)handle, free_handle);
-    connection->socket = socket;
-    socket->on_close.cb = on_connection_closed;
-    socket->on_close.data = connection;
-    h2o_accept(&worker->accept_context, socket);
+    connection->socket = h2o_uv_socket_create((uv_stream_t *)handle, free_handle);
+    connection->socket->on_close.cb = on_connection_closed;
+    connection->socket->on_close.data = connection;
+    rest_patience_begin(worker, connection);
+    return connection;
+}
+
+static void accept_connection(struct rest_worker *worker, struct rest_connection *connection)
+{
+    int fd = h2o_socket_get_fd(connection->socket);
+    h2o_accept(&worker->accept_context, connection->socket);
     /* What it has sent already is still read and answered. */
     if (worker->draining)
         (void)shutdown(fd, SHUT_RD);
+}
+
+void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer)
+{
+    const struct rest_settings *settings = &worker->rest->settings;
+    struct rest_connection *connection = make_connection(worker, fd, peer);
+    if (connection != NULL)
+        accept_connection(worker, connection);
+    else
+        settings->closed(settings->context, peer);
+}
+
+void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
+                               struct certificate *certificate)
+{
+    struct rest_connection *connection = make_connection(worker, fd, peer);
+    if (connection == NULL) {
+        (void)certificate_unref(certificate);
+        return;
+    }
+    connection->relayed = true;
+    connection->certificate = certificate;
+    accept_connection(worker, connection);
 }
 
 void rest_worker_drain(struct rest_worker *worker)
@@ -131,6 +162,7 @@ size_t rest_worker_connections(const struct rest_worker *worker)
 void rest_worker_free(struct rest_worker *worker)
 {
     must(worker->n_connections == 0);
+    rest_patience_fini(worker);
     h2o_context_dispose(&worker->context);
     if (worker->deflater_is_ready)
         (void)deflateEnd(&worker->deflater);

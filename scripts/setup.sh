@@ -14,7 +14,7 @@ build_packages=(
   libjemalloc-dev libcmocka-dev libseccomp-dev
 )
 test_packages=(
-  clang clang-format libclang-rt-14-dev llvm-14 binutils curl procps
+  clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
   python3 python3-grpcio python3-protobuf
 )
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3)

@@ -111,6 +111,19 @@ static bool check_url(const char *url, char error[CONFIG_ERROR_BYTES])
     return true;
 }
 
+static bool check_tls(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    bool cert = config->tls_cert_file[0] != '\0', key = config->tls_key_file[0] != '\0';
+    if (cert && !key)
+        return refuse(error, "TLS_KEY_FILE: TLS_CERT_FILE is set, and its key is needed, too");
+    if (key && !cert)
+        return refuse(error, "TLS_CERT_FILE: TLS_KEY_FILE is set, and its certificate is needed, "
+                             "too");
+    if (config->tls_client_ca_file[0] != '\0' && !cert)
+        return refuse(error, "TLS_CLIENT_CA_FILE: it needs TLS_CERT_FILE and TLS_KEY_FILE");
+    return true;
+}
+
 static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYTES])
 {
     if (strcmp(config->llm_provider, "auto") == 0)
@@ -147,7 +160,7 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         return refuse(error,
                       "TRUSTED_HOPS: the proxies are known by TRUSTED_PROXIES already; set one "
                       "of the two");
-    if (!check_model(config, error))
+    if (!check_tls(config, error) || !check_model(config, error))
         return false;
     if (config->exposed[0] != '\0' && !config->debug) {
         (void)snprintf(error, CONFIG_ERROR_BYTES,

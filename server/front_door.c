@@ -51,6 +51,7 @@ struct front_door {
 
     /* Main thread. */
     struct listener listeners[2];
+    bool guard, tls;
     uint16_t port, grpc_port;
     struct tally tally;
     size_t next_worker;
@@ -97,16 +98,29 @@ static void drop(struct front_door *door, int fd, const struct peer *peer)
 
 /* --- handing over --- */
 
+static struct worker *next_worker(struct front_door *door)
+{
+    struct worker *worker = door->workers[door->next_worker];
+    door->next_worker = (door->next_worker + 1) % door->n_workers;
+    return worker;
+}
+
 static void to_worker(struct front_door *door, int fd, const struct peer *peer)
 {
-    worker_adopt(door->workers[door->next_worker], fd, peer);
-    door->next_worker = (door->next_worker + 1) % door->n_workers;
+    if (door->tls)
+        worker_relay(next_worker(door), fd, peer, TLS_REST);
+    else
+        worker_adopt(next_worker(door), fd, peer);
 }
 
 static void to_rpc(struct front_door *door, int fd, const struct peer *peer)
 {
+    if (door->guard || door->tls) {
+        worker_relay(next_worker(door), fd, peer, TLS_RPC);
+        return;
+    }
     if (watch_add(&door->watches, fd, peer)) {
-        rpc_listener_adopt(door->rpc, fd, peer);
+        rpc_listener_adopt(door->rpc, fd, peer, NULL);
         return;
     }
     drop(door, fd, peer);
@@ -172,7 +186,10 @@ static void enter(struct listener *listener, int fd, const struct peer *peer)
         to_rpc(door, fd, peer);
         break;
     case SPEAKS_EITHER:
-        decide(door, fd, peer);
+        if (door->tls) /* nobody can peek: ALPN will tell */
+            worker_relay(next_worker(door), fd, peer, TLS_EITHER);
+        else
+            decide(door, fd, peer);
         break;
     }
 }
@@ -291,6 +308,8 @@ struct front_door *front_door_open(uv_loop_t *loop, const struct front_door_sett
     door->watches =
         (struct watch_list){.loop = loop, .ended = on_rpc_connection_ended, .context = door};
     door->listeners[1].fd = -1;
+    door->guard = settings->guard;
+    door->tls = settings->tls;
     add_listener(door, 0, fd, shared ? SPEAKS_EITHER : SPEAKS_HTTP1);
     door->port = socket_port(fd);
     if (grpc_fd >= 0) {

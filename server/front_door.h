@@ -3,8 +3,9 @@
  *
  * It owns the listening sockets and the count of what is open, in all and per address; it survives
  * running out of descriptors. On a shared port the first bytes decide. REST connections go to the
- * workers in turn, gRPC connections to the C core as a descriptor, of which the door keeps a
- * duplicate to see the connection end. Main thread only, except front_door_closed. */
+ * workers in turn; gRPC connections to the guards of the workers, which relay them to the C core,
+ * or without guards to the C core itself as a descriptor, of which the door keeps a duplicate to
+ * see the connection end. Main thread only, except front_door_closed. */
 #ifndef WEIR_SERVER_FRONT_DOOR_H
 #define WEIR_SERVER_FRONT_DOOR_H
 
@@ -23,6 +24,8 @@ struct front_door_settings {
     uint16_t grpc_port; /* 0: any */
     bool single_port;   /* both protocols on `port` */
     bool no_grpc;
+    bool guard; /* gRPC connections go to the workers' guards, not to the C core */
+    bool tls;   /* all go to the guards, which take TLS off */
     size_t max_connections;
     size_t max_connections_per_address;
     uint64_t peek_ms; /* time for the first bytes on a shared port */
@@ -38,7 +41,7 @@ uint16_t front_door_grpc_port(const struct front_door *door);
 /* Starts to accept. The workers and `rpc` (NULL without gRPC) must outlive the door. */
 void front_door_serve(struct front_door *door, struct worker *const *workers, size_t n_workers,
                       struct rpc_listener *rpc);
-/* A REST connection is gone. Any thread. */
+/* A connection that went to a worker is gone. Any thread. */
 void front_door_closed(struct front_door *door, const struct peer *peer);
 /* Stops accepting: who waits in the backlog is let in, then the listening sockets are closed, and
  * the connections still undecided. */

@@ -2,6 +2,7 @@
 
 #include "server/front_door.h"
 #include "server/jail.h"
+#include "server/wiring.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -18,7 +19,7 @@ enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS
 struct life {
     const struct config *config;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     uv_timer_t tick; /* looks whether the drain is done */
     uv_async_t rpc_done;
     struct front_door *door;
@@ -30,6 +31,7 @@ struct life {
     struct core_worker **core_workers;
     size_t n_workers;
     struct rpc_listener *rpc;
+    struct tls *tls; /* NULL: plain text */
     bool draining, aborted, rpc_is_done;
     uint64_t drained_since_ms;
 };
@@ -44,12 +46,13 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-/* Each gRPC connection takes two descriptors (front_door.h). */
+/* A relayed connection takes three descriptors, one that goes to the C core alone two. */
 static size_t connection_cap(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t cap = (descriptors - spare) / (config->no_grpc ? 1 : 2);
+    uint64_t each = wiring_guarded(config) ? 3 : config->no_grpc ? 1 : 2;
+    uint64_t cap = (descriptors - spare) / each;
     if (config->max_connections <= cap)
         return config->max_connections;
     struct log_line line;
@@ -108,42 +111,54 @@ static struct limits *make_limits(const struct config *config)
     return limits_new(&settings);
 }
 
-static void on_rest_closed(void *context, const struct peer *peer)
+static void on_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
     front_door_closed(life->door, peer);
 }
 
+static void to_rpc(void *context, int fd, const struct peer *peer, struct certificate *certificate)
+{
+    const struct life *life = context;
+    rpc_listener_adopt(life->rpc, fd, peer, certificate);
+}
+
+static bool open_tls(struct life *life)
+{
+    char error[256] = "";
+    if (life->config->tls_cert_file[0] == '\0')
+        return true;
+    life->tls = wiring_tls(life->config, error);
+    if (life->tls == NULL)
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    return life->tls != NULL;
+}
+
 static void start_workers(struct life *life)
 {
     const struct config *config = life->config;
-    const struct rest_settings settings = {
-        .max_body_bytes = config->max_body_bytes,
-        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .request_read_timeout_ms = config->keep_alive_timeout_ms,
-        .gzip_min_bytes = config->gzip_min_bytes,
-        .sse_comment_ms = 15000,
-        .closed = on_rest_closed,
-        .context = life,
-    };
+    struct rest_settings settings = wiring_rest(config);
+    struct guard_settings guard = wiring_guard(config);
+    settings.closed = guard.closed = on_closed;
+    settings.context = guard.closed_context = life;
+    guard.tls = life->tls;
+    guard.to_rpc = to_rpc;
+    guard.rpc_context = life;
     life->rest = rest_new(&settings, &life->core);
     life->n_workers = config->workers;
     life->workers = calloc(life->n_workers, sizeof(struct worker *));
     life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
-        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm);
+        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm,
+                                        wiring_guarded(config) ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }
 
 static void start_rpc(struct life *life)
 {
-    const struct rpc_settings settings = {
-        .max_message_bytes = life->config->max_body_bytes,
-        .queues = (unsigned)(life->n_workers < 4 ? life->n_workers : 4),
-        .connection_idle_ms = 300000,
-    };
+    const struct rpc_settings settings = wiring_rpc(life->config);
     if (!life->config->no_grpc)
         life->rpc = rpc_listener_new(&settings, &life->core, life->core_workers, life->n_workers);
 }
@@ -192,6 +207,7 @@ static void on_door_closed(void *context)
     struct life *life = context;
     close_handle((uv_handle_t *)&life->on_term);
     close_handle((uv_handle_t *)&life->on_int);
+    close_handle((uv_handle_t *)&life->on_hup);
     close_handle((uv_handle_t *)&life->tick);
     close_handle((uv_handle_t *)&life->rpc_done);
 }
@@ -266,15 +282,32 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
+/* What files hold is read again; nothing that is open ends. */
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct life *life = signal->data;
+    char error[256] = "";
+    (void)number;
+    if (life->tls == NULL)
+        return;
+    if (tls_reload(life->tls, error))
+        log_event(LOG_INFO, "lifecycle", "certificates_reloaded", NULL, NULL);
+    else
+        log_event(LOG_ERROR, "lifecycle", "certificates_kept", "reason", error);
+}
+
 static void watch_signals(struct life *life)
 {
     must(uv_signal_init(&life->loop, &life->on_term) == 0);
     must(uv_signal_init(&life->loop, &life->on_int) == 0);
+    must(uv_signal_init(&life->loop, &life->on_hup) == 0);
     must(uv_timer_init(&life->loop, &life->tick) == 0);
     must(uv_async_init(&life->loop, &life->rpc_done, on_rpc_done_here) == 0);
-    life->on_term.data = life->on_int.data = life->tick.data = life->rpc_done.data = life;
+    life->on_term.data = life->on_int.data = life->on_hup.data = life->tick.data =
+        life->rpc_done.data = life;
     must(uv_signal_start(&life->on_term, on_signal, SIGTERM) == 0);
     must(uv_signal_start(&life->on_int, on_signal, SIGINT) == 0);
+    must(uv_signal_start(&life->on_hup, on_reload, SIGHUP) == 0);
 }
 
 /* main blocked them; those that came meanwhile are delivered now. */
@@ -284,6 +317,7 @@ static void take_signals(void)
     (void)sigemptyset(&ours);
     (void)sigaddset(&ours, SIGTERM);
     (void)sigaddset(&ours, SIGINT);
+    (void)sigaddset(&ours, SIGHUP);
     must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
 }
 
@@ -297,6 +331,8 @@ static bool open_door(struct life *life)
         .grpc_port = (uint16_t)config->grpc_port,
         .single_port = config->single_port,
         .no_grpc = config->no_grpc,
+        .guard = config->grpc_guard,
+        .tls = life->tls != NULL,
         .max_connections = connection_cap(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
@@ -343,9 +379,10 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     }
     must(uv_loop_init(&life.loop) == 0);
     life.core.limits = make_limits(config);
-    if (!open_door(&life)) {
+    if (!open_tls(&life) || !open_door(&life)) {
         life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
+        life.tls = tls_free(life.tls);
         core_fini(&life.core);
         return 1;
     }
@@ -366,6 +403,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
     life.rest = rest_free(life.rest);
+    life.tls = tls_free(life.tls);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
     llm_global_fini();

@@ -6,7 +6,8 @@
 #include "server/config.h"
 
 /* The exit code: 0 when GET /health was answered with 200 within two seconds, else 1 and a line on
- * stderr that says why. */
+ * stderr that says why. Where clients need certificates, of which this has none, the TLS handshake
+ * is the answer. */
 int probe_run(const struct config *config);
 
 #endif

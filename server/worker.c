@@ -18,6 +18,7 @@ struct worker {
     uv_timer_t alarm; /* rings when the earliest timer is due */
     struct timers timers;
     struct rest_worker *rest_worker;
+    struct guard *guard; /* NULL: none */
     struct core_worker core_worker;
     struct task *backlog; /* taken over from other threads, not yet run */
 
@@ -33,6 +34,7 @@ struct errand {
     struct worker *worker;
     int fd;
     struct peer peer;
+    enum tls_use use;
 };
 
 /* --- tasks --- */
@@ -135,8 +137,14 @@ static void *run(void *argument)
     return NULL;
 }
 
+static void to_rest(void *context, int fd, const struct peer *peer, struct certificate *certificate)
+{
+    struct worker *worker = context;
+    rest_worker_adopt_relayed(worker->rest_worker, fd, peer, certificate);
+}
+
 struct worker *worker_start(unsigned index, const struct core *core, struct rest *rest,
-                            const struct llm_settings *llm)
+                            const struct llm_settings *llm, const struct guard_settings *guard)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     must(worker != NULL);
@@ -152,6 +160,8 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
         .core = core, .timers = &worker->timers, .executor = &worker->executor, .index = index};
     worker->core_worker.llm = llm_client_new(&worker->loop, &worker->timers, llm);
     worker->rest_worker = rest_worker_new(rest, &worker->loop, &worker->core_worker);
+    if (guard != NULL)
+        worker->guard = guard_new(&worker->loop, &worker->timers, guard, to_rest, worker);
     must(pthread_create(&worker->thread, NULL, run, worker) == 0);
     return worker;
 }
@@ -161,17 +171,18 @@ struct core_worker *worker_core(struct worker *worker)
     return &worker->core_worker;
 }
 
-static void send_errand(struct worker *worker, void (*what)(struct task *), int fd,
-                        const struct peer *peer)
+static struct errand *make_errand(struct worker *worker, void (*what)(struct task *))
 {
     struct errand *errand = calloc(1, sizeof *errand);
     must(errand != NULL);
     errand->worker = worker;
-    errand->fd = fd;
-    if (peer != NULL)
-        errand->peer = *peer;
     errand->task.run = what;
-    executor_post(&worker->executor, &errand->task);
+    return errand;
+}
+
+static void send_errand(struct worker *worker, void (*what)(struct task *))
+{
+    executor_post(&worker->executor, &make_errand(worker, what)->task);
 }
 
 static void adopt_task(struct task *task)
@@ -183,31 +194,62 @@ static void adopt_task(struct task *task)
 
 void worker_adopt(struct worker *worker, int fd, const struct peer *peer)
 {
-    send_errand(worker, adopt_task, fd, peer);
+    struct errand *errand = make_errand(worker, adopt_task);
+    errand->fd = fd;
+    errand->peer = *peer;
+    executor_post(&worker->executor, &errand->task);
+}
+
+static void relay_task(struct task *task)
+{
+    struct errand *errand = container_of(task, struct errand, task);
+    guard_adopt(errand->worker->guard, errand->fd, &errand->peer, errand->use);
+    free(errand);
+}
+
+void worker_relay(struct worker *worker, int fd, const struct peer *peer, enum tls_use use)
+{
+    struct errand *errand = make_errand(worker, relay_task);
+    must(worker->guard != NULL);
+    errand->fd = fd;
+    errand->peer = *peer;
+    errand->use = use;
+    executor_post(&worker->executor, &errand->task);
+}
+
+void worker_guard_stats(const struct worker *worker, struct guard_stats *stats)
+{
+    *stats = (struct guard_stats){0};
+    if (worker->guard != NULL)
+        guard_stats(worker->guard, stats);
 }
 
 static void drain_task(struct task *task)
 {
     struct errand *errand = container_of(task, struct errand, task);
     rest_worker_drain(errand->worker->rest_worker);
+    if (errand->worker->guard != NULL)
+        guard_drain(errand->worker->guard);
     free(errand);
 }
 
 void worker_drain(struct worker *worker)
 {
-    send_errand(worker, drain_task, -1, NULL);
+    send_errand(worker, drain_task);
 }
 
 static void abort_task(struct task *task)
 {
     struct errand *errand = container_of(task, struct errand, task);
     rest_worker_abort(errand->worker->rest_worker);
+    if (errand->worker->guard != NULL)
+        guard_abort(errand->worker->guard);
     free(errand);
 }
 
 void worker_abort(struct worker *worker)
 {
-    send_errand(worker, abort_task, -1, NULL);
+    send_errand(worker, abort_task);
 }
 
 static void stop_task(struct task *task)
@@ -216,13 +258,14 @@ static void stop_task(struct task *task)
     struct worker *worker = errand->worker;
     must(worker->core_worker.live == 0);
     rest_worker_free(worker->rest_worker);
+    worker->guard = guard_free(worker->guard);
     llm_client_close(worker->core_worker.llm, on_llm_closed, worker);
     free(errand);
 }
 
 void worker_stop(struct worker *worker)
 {
-    send_errand(worker, stop_task, -1, NULL);
+    send_errand(worker, stop_task);
     must(pthread_join(worker->thread, NULL) == 0);
     must(uv_loop_close(&worker->loop) == 0);
     timers_fini(&worker->timers);

@@ -4,6 +4,7 @@
 #define WEIR_SERVER_WORKER_H
 
 #include "rest/rest.h"
+#include "server/guard.h"
 #include "shared/base/must.h"
 #include "shared/base/peer.h"
 #include "shared/llm/llm.h"
@@ -11,16 +12,23 @@
 
 struct worker;
 
-/* Starts the thread. `core`, `rest` and `llm` must outlive the worker. */
+/* Starts the thread. `core`, `rest` and `llm` must outlive the worker. `guard` is copied; NULL:
+ * there is none. */
 MUST_USE struct worker *worker_start(unsigned index, const struct core *core, struct rest *rest,
-                                     const struct llm_settings *llm);
+                                     const struct llm_settings *llm,
+                                     const struct guard_settings *guard);
 /* For the listeners: owner thread only, except its executor. */
 struct core_worker *worker_core(struct worker *worker);
-/* Hands a connected socket over; any thread. */
+/* Hands a connected socket over to the REST listener; any thread. */
 void worker_adopt(struct worker *worker, int fd, const struct peer *peer);
-/* Idle REST connections are closed, busy ones end after their answer. Any thread. */
+/* Hands one over to the worker's guard, which has to be there; any thread. */
+void worker_relay(struct worker *worker, int fd, const struct peer *peer, enum tls_use use);
+/* What its guard has counted; zeros without one. Any thread. */
+void worker_guard_stats(const struct worker *worker, struct guard_stats *stats);
+/* Idle REST connections are closed, busy ones end after their answer; relays that have not begun
+ * end soon. Any thread. */
 void worker_drain(struct worker *worker);
-/* REST connections that are still open are ended. Any thread. */
+/* Connections that are still open are ended. Any thread. */
 void worker_abort(struct worker *worker);
 /* Ends the loop and the thread, and frees the worker. No connection and no request may be left. Not
  * from the worker's own thread. */

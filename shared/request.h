@@ -8,6 +8,7 @@
 
 #include "shared/base/arena.h"
 #include "shared/base/buf.h"
+#include "shared/base/certificate.h"
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
@@ -40,8 +41,10 @@ struct request_given {
     struct span path; /* "/tell-joke" or "/weir.v1.FlowService/TellJoke"; for the access line */
     struct span client_request_id; /* what the client sent, checked by request_init_id */
     struct peer peer;
-    uint64_t received_ns; /* tick_now_ns() on arrival */
-    uint64_t timeout_ms;  /* the client's own deadline; 0: none */
+    const struct certificate *certificate; /* the client's, verified; NULL: it showed none */
+    bool secure;                           /* it came over our own TLS */
+    uint64_t received_ns;                  /* tick_now_ns() on arrival */
+    uint64_t timeout_ms;                   /* the client's own deadline; 0: none */
 };
 
 struct request {

@@ -24,6 +24,8 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_text(&line, "end", row->name);
     log_ms(&line, "duration_ms", core->now_ns() - request->given.received_ns);
     log_text(&line, "peer", peer);
+    if (request->given.certificate != NULL)
+        log_span(&line, "certificate", certificate_name(request->given.certificate));
     if (request->upstream_ns > 0)
         log_ms(&line, "upstream_ms", request->upstream_ns);
     if (request->input_tokens + request->output_tokens > 0) {

@@ -227,7 +227,7 @@ int kit_connect(struct kit *kit, uint16_t port)
     address.sin_addr.s_addr = htonl(0xc0000201);
     struct peer peer = peer_from_sockaddr((const struct sockaddr *)&address);
     connect_ends(ends);
-    rpc_listener_adopt(kit->listener, ends[0], &peer);
+    rpc_listener_adopt(kit->listener, ends[0], &peer, NULL);
     return ends[1];
 }
 

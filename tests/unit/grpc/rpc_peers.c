@@ -18,7 +18,7 @@ static struct peer from_port(uint16_t port)
 static void set(int fd, uint16_t port)
 {
     struct peer peer = from_port(port);
-    rpc_peers_set(&peers, fd, &peer);
+    rpc_peers_set(&peers, fd, &peer, NULL);
 }
 
 static void test_remembers(void **state)
@@ -29,13 +29,13 @@ static void test_remembers(void **state)
     set(20, 7);
     set(1023, 8);
     set(1024, 9);
-    assert_int_equal(rpc_peers_get(&peers, "fd:0").port, 1);
-    assert_int_equal(rpc_peers_get(&peers, "fd:20").port, 7);
-    assert_int_equal(rpc_peers_get(&peers, "fd:1023").port, 8);
-    assert_int_equal(rpc_peers_get(&peers, "fd:1024").port, 9);
+    assert_int_equal(rpc_peers_get(&peers, "fd:0").peer.port, 1);
+    assert_int_equal(rpc_peers_get(&peers, "fd:20").peer.port, 7);
+    assert_int_equal(rpc_peers_get(&peers, "fd:1023").peer.port, 8);
+    assert_int_equal(rpc_peers_get(&peers, "fd:1024").peer.port, 9);
     set(20, 10);
-    assert_int_equal(rpc_peers_get(&peers, "fd:20").port, 10);
-    assert_int_equal(rpc_peers_get(&peers, "fd:20").address[0], 1);
+    assert_int_equal(rpc_peers_get(&peers, "fd:20").peer.port, 10);
+    assert_int_equal(rpc_peers_get(&peers, "fd:20").peer.address[0], 1);
     rpc_peers_fini(&peers);
 }
 
@@ -58,7 +58,7 @@ static void test_knows_nobody(void **state)
     set(-1, 7);
     set(RPC_PEERS_PAGE * RPC_PEERS_PAGES, 7);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        assert_int_equal(rpc_peers_get(&peers, names[i]).port, 0);
+        assert_int_equal(rpc_peers_get(&peers, names[i]).peer.port, 0);
     rpc_peers_fini(&peers);
 }
 

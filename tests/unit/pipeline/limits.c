@@ -143,7 +143,7 @@ static void test_each_kind_of_caller_has_its_rate(void **state)
     assert_string_equal(run(&plain, "192.0.2.1", own, VERDICT_OK).detail.at,
                         "\"api-key\";q=25;w=60");
     own.subject = span_of("huge");
-    own.limit_count = UINT64_MAX;
+    own.limit_count = (UINT64_C(1) << 32) + 5;
     assert_int_equal(passes(&plain, "192.0.2.1", own), 2000);
 }
 
@@ -255,7 +255,7 @@ static void test_who_hammers_on_is_blocked(void **state)
     do {
         verdict = run(&plain, "192.0.2.1", nobody, VERDICT_OK);
         limited += verdict.code == VERDICT_RATE_LIMITED ? 1 : 0;
-    } while (verdict.code == VERDICT_RATE_LIMITED);
+    } while (verdict.code == VERDICT_RATE_LIMITED && limited < 1000);
     assert_int_equal(limited + 1, 100 + 10); /* one of them was passes()' own */
     assert_int_equal(verdict.code, VERDICT_BLOCKED);
     assert_int_equal(verdict.retry_after_ms, 60000);

@@ -134,7 +134,7 @@ static void test_hostile_texts_are_linear(void **state)
     static const char *const units[] = {"w",    "www.",   "://",  "a://",     "1",    "1 ",
                                         "555-", "0 ",     "+1 ",  "+",        "(",    "5551234567",
                                         ") (",  "1-2.3 ", "\xff", "555-123-", "00 0 "};
-    enum { BYTES = 8 * 1024 * 1024 };
+    enum { BYTES = 1024 * 1024 };
     char *text = malloc(BYTES);
     (void)state;
     for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
@@ -144,7 +144,7 @@ static void test_hostile_texts_are_linear(void **state)
             text[i] = units[u][i % len];
         uint64_t before_ns = tick_now_ns();
         content_count(span_make(text, BYTES), &counts);
-        assert_true(tick_now_ns() - before_ns < 20U * 1000000000U);
+        assert_true(tick_now_ns() - before_ns < UINT64_C(10000000000));
     }
     free(text);
 }

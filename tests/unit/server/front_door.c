@@ -44,6 +44,8 @@ static struct worker workers[2];
 static struct worker *const worker_list[] = {&workers[0], &workers[1]};
 static struct rpc_listener rpc;
 static bool freed;
+static enum tls_use relayed_use;
+static size_t relayed;
 
 static void keep(struct kept *kept, int fd, const struct peer *peer)
 {
@@ -57,8 +59,17 @@ void worker_adopt(struct worker *worker, int fd, const struct peer *peer)
     keep(&worker->kept, fd, peer);
 }
 
-void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer)
+void worker_relay(struct worker *worker, int fd, const struct peer *peer, enum tls_use use)
 {
+    assert_int_equal(use, relayed_use);
+    relayed++;
+    keep(&worker->kept, fd, peer);
+}
+
+void rpc_listener_adopt(struct rpc_listener *listener, int fd, const struct peer *peer,
+                        struct certificate *certificate)
+{
+    assert_null(certificate);
     keep(&listener->kept, fd, peer);
 }
 
@@ -107,6 +118,7 @@ static int setup(void **state)
     memset(workers, 0, sizeof workers);
     memset(&rpc, 0, sizeof rpc);
     freed = false;
+    relayed = 0;
     return uv_loop_init(&loop);
 }
 
@@ -255,6 +267,36 @@ static void test_single_port(void **state)
     client_say(clients[3], "OST / HTTP/1.1\r\nHost: a\r\n");
     wait_for(2, 2);
     for (size_t i = 0; i < 4; i++)
+        (void)close(clients[i]);
+}
+
+/* With guards, gRPC goes to the workers, which count its end like that of REST. */
+static void test_guarded(void **state)
+{
+    (void)state;
+    struct front_door_settings settings = plain;
+    settings.guard = true;
+    relayed_use = TLS_RPC;
+    open_door(&settings);
+    int clients[3] = {rpc_client(), rest_client(), rpc_client()};
+    wait_for(3, 0);
+    assert_int_equal(relayed, 2);
+    for (size_t i = 0; i < 3; i++)
+        (void)close(clients[i]);
+}
+
+/* Behind TLS nobody can peek: all of a shared port goes to the guards at once. */
+static void test_single_port_with_tls(void **state)
+{
+    (void)state;
+    struct front_door_settings settings = plain;
+    settings.guard = settings.single_port = settings.tls = true;
+    relayed_use = TLS_EITHER;
+    open_door(&settings);
+    int clients[2] = {rpc_client(), rest_client()};
+    wait_for(2, 0);
+    assert_int_equal(relayed, 2);
+    for (size_t i = 0; i < 2; i++)
         (void)close(clients[i]);
 }
 
@@ -489,6 +531,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_grpc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_single_port, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_guarded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_single_port_with_tls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_a_preface, setup, teardown),
         cmocka_unit_test_setup_teardown(test_both_address_families, setup, teardown),
         cmocka_unit_test_setup_teardown(test_does_not_open, setup, teardown),

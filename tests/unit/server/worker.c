@@ -51,7 +51,9 @@ static int setup(void **state)
     char error[256];
     const struct rest_settings settings = {.max_body_bytes = 4096,
                                            .keep_alive_timeout_ms = 60000,
-                                           .request_read_timeout_ms = 60000,
+                                           .head_timeout_ms = 60000,
+                                           .body_timeout_ms = 60000,
+                                           .read_timeout_ms = 60000,
                                            .sse_comment_ms = 15000,
                                            .closed = on_closed,
                                            .context = &n_closed};
@@ -62,7 +64,7 @@ static int setup(void **state)
     assert_true(core_init(&core, &weir_contract, &readiness, error));
     llm_global_init();
     rest = rest_new(&settings, &core);
-    worker = worker_start(3, &core, rest, &llm);
+    worker = worker_start(3, &core, rest, &llm, NULL);
     return 0;
 }
 
@@ -312,7 +314,7 @@ static void test_stops_at_once(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 20; i++)
-        worker_stop(worker_start(i, &core, rest, &llm));
+        worker_stop(worker_start(i, &core, rest, &llm, NULL));
 }
 
 int main(void)

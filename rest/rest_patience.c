@@ -1,0 +1,78 @@
+/* h2o has one time-out for the head, the body and the idle time of a connection, and none for a
+ * client that does not read. Once a second each connection is looked at, and those that make
+ * somebody wait for too long are shut down; h2o sees them end. */
+#include "rest/rest_internal.h"
+
+#include "rest/rest_framing.h"
+#include "shared/base/tick.h"
+
+#include <sys/socket.h>
+
+enum { SWEEP_MS = 1000 };
+
+static enum rest_waits waits_of(const struct rest_connection *connection)
+{
+    const struct rest_call *call = connection->call;
+    const h2o_buffer_t *input = connection->socket->input;
+    if (call != NULL)
+        return call->request.finished ? REST_WAITS_FOR_READER : REST_WAITS_FOR_NOTHING;
+    if (input->size == 0)
+        return connection->patience.served ? REST_WAITS_FOR_NOTHING : REST_WAITS_FOR_HEAD;
+    size_t len = input->size < FRAMING_HEAD_BYTES ? input->size : FRAMING_HEAD_BYTES;
+    return memmem(input->bytes, len, "\r\n\r\n", 4) != NULL ? REST_WAITS_FOR_BODY
+                                                            : REST_WAITS_FOR_HEAD;
+}
+
+static uint64_t limit_of(const struct rest_settings *settings, enum rest_waits waits)
+{
+    switch (waits) {
+    case REST_WAITS_FOR_HEAD:
+        return settings->head_timeout_ms;
+    case REST_WAITS_FOR_BODY:
+        return settings->body_timeout_ms;
+    case REST_WAITS_FOR_READER:
+        return settings->read_timeout_ms;
+    case REST_WAITS_FOR_NOTHING:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+static void look_at(struct rest_connection *connection, tick_ms now_ms)
+{
+    struct rest_patience *patience = &connection->patience;
+    enum rest_waits waits = waits_of(connection);
+    if (waits != patience->waits) {
+        patience->waits = waits;
+        patience->since_ms = now_ms;
+    }
+    if (now_ms - patience->since_ms >= limit_of(&connection->worker->rest->settings, waits))
+        (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+}
+
+static void sweep(struct timer *timer, tick_ms now_ms)
+{
+    struct rest_worker *worker = container_of(timer, struct rest_worker, sweep);
+    for (struct rest_connection *at = worker->connections; at != NULL; at = at->next)
+        look_at(at, now_ms);
+    if (worker->n_connections > 0)
+        timers_set(worker->core_worker->timers, timer, now_ms + SWEEP_MS);
+}
+
+void rest_patience_init(struct rest_worker *worker)
+{
+    worker->sweep.fire = sweep;
+}
+
+void rest_patience_begin(struct rest_worker *worker, struct rest_connection *connection)
+{
+    tick_ms now_ms = tick_now_ms();
+    connection->patience = (struct rest_patience){.since_ms = now_ms, .waits = REST_WAITS_FOR_HEAD};
+    if (!timer_is_set(&worker->sweep))
+        timers_set(worker->core_worker->timers, &worker->sweep, now_ms + SWEEP_MS);
+}
+
+void rest_patience_fini(struct rest_worker *worker)
+{
+    timers_cancel(worker->core_worker->timers, &worker->sweep);
+}

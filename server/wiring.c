@@ -1,0 +1,73 @@
+#include "server/wiring.h"
+
+/* What clients may take. The bounds of a whole request are settings; these are of its parts. */
+enum {
+    HANDSHAKE_MS = 5000,
+    HEAD_MS = 10000,
+    FRAME_MS = 20000,
+    MESSAGE_MS = 60000,
+    READ_MS = 30000,
+    LINGER_MS = 1000,
+    RPC_IDLE_MS = 300000,
+    RPC_AGE_MS = 1800000,
+    SSE_COMMENT_MS = 15000
+};
+
+enum { MOST_QUEUES = 4 };
+
+bool wiring_guarded(const struct config *config)
+{
+    return config->tls_cert_file[0] != '\0' || (config->grpc_guard && !config->no_grpc);
+}
+
+struct rest_settings wiring_rest(const struct config *config)
+{
+    return (struct rest_settings){
+        .max_body_bytes = config->max_body_bytes,
+        .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
+        .head_timeout_ms = HEAD_MS,
+        .body_timeout_ms = MESSAGE_MS,
+        .read_timeout_ms = READ_MS,
+        .gzip_min_bytes = config->gzip_min_bytes,
+        .sse_comment_ms = SSE_COMMENT_MS,
+    };
+}
+
+struct guard_settings wiring_guard(const struct config *config)
+{
+    return (struct guard_settings){
+        .handshake_ms = HANDSHAKE_MS,
+        .frame_ms = FRAME_MS,
+        .message_ms = MESSAGE_MS,
+        .read_ms = READ_MS,
+        .idle_ms = RPC_IDLE_MS + READ_MS,
+        /* The C core asks clients to leave first, and waits for their calls. */
+        .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + READ_MS),
+        .linger_ms = LINGER_MS,
+        .rules = config->grpc_guard,
+    };
+}
+
+struct rpc_settings wiring_rpc(const struct config *config)
+{
+    return (struct rpc_settings){
+        .max_message_bytes = config->max_body_bytes,
+        .queues = (unsigned)(config->workers < MOST_QUEUES ? config->workers : MOST_QUEUES),
+        .connection_idle_ms = RPC_IDLE_MS,
+        .connection_age_ms = RPC_AGE_MS,
+        .connection_grace_ms = config->request_timeout_ms + READ_MS,
+        .secure = config->tls_cert_file[0] != '\0',
+    };
+}
+
+struct tls *wiring_tls(const struct config *config, char error[256])
+{
+    const struct tls_settings settings = {
+        .cert_file = config->tls_cert_file,
+        .key_file = config->tls_key_file,
+        .client_ca_file = config->tls_client_ca_file,
+        .min_version = config->tls_min_version,
+        .allow_open_key = config->debug,
+    };
+    return tls_new(&settings, error);
+}

@@ -1,0 +1,20 @@
+/* The settings of the process as those of its parts: REST, gRPC, the guard, TLS. Pure but for
+ * wiring_tls, which reads files; main thread, at start. `config` must outlive what is made. */
+#ifndef WEIR_SERVER_WIRING_H
+#define WEIR_SERVER_WIRING_H
+
+#include "grpc/rpc.h"
+#include "rest/rest.h"
+#include "server/config.h"
+#include "server/guard.h"
+
+/* Whether connections go through guards: those of gRPC, or all with TLS. */
+bool wiring_guarded(const struct config *config);
+/* Without what to call; that is the caller's. */
+struct rest_settings wiring_rest(const struct config *config);
+struct guard_settings wiring_guard(const struct config *config);
+struct rpc_settings wiring_rpc(const struct config *config);
+/* NULL: `error` names the setting that is wrong. */
+MUST_USE struct tls *wiring_tls(const struct config *config, char error[256]);
+
+#endif

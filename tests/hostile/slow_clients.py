@@ -1,0 +1,132 @@
+"""Clients that say little, or nothing, or do not read (N1): each is ended in its time, at no cost.
+
+All kinds run beside each other, so that the test takes as long as the longest of them.
+"""
+import contextlib
+import struct
+import threading
+import time
+
+from cost import Hostile, closed_within, http2, main, slow
+
+JOKE = "/weir.v1.FlowService/TellJoke"
+STORY = "/weir.v1.FlowService/TellStory"
+HEAD = b"POST /tell-joke HTTP/1.1\r\nHost: weir\r\nContent-Type: application/json\r\n"
+OPENING = http2.opening()
+HALF_FRAME = OPENING + http2.frame(http2.HEADERS, 4, 1, b"x" * 50)[:-20]
+HALF_BLOCK = OPENING + http2.frame(http2.HEADERS, 0, 1, http2.grpc_headers(JOKE))
+
+# name: (gRPC port?, what is sent at once, what is dripped, seconds after which it has to be over)
+SLOW = {
+    "half a preface": (True, http2.PREFACE[:10], b"", 5),
+    "a preface alone": (True, http2.PREFACE, b"", 5),
+    "half of the SETTINGS": (True, OPENING[:-4], b"", 5),
+    "a preface in drops": (True, b"", http2.PREFACE, 5),
+    "half a frame": (True, HALF_FRAME, b"", 20),
+    "a frame in drops": (True, HALF_FRAME[:-15], b"x" * 15, 20),
+    "half a header block": (True, HALF_BLOCK, b"", 20),
+    "half a head": (False, HEAD, b"", 10),
+    "a head in drops": (False, HEAD, b"X-Slow: " + b"y" * 1000, 10),
+}
+SPARE_S = 7  # looks are taken now and then
+
+
+class Slow(Hostile):
+    settings = {"KEEP_ALIVE_TIMEOUT": "30s"}
+
+    def drip(self, name, ended):
+        grpc, at_once, drops, _ = SLOW[name]
+        begin = time.monotonic()
+        with self.weir.connect(self.weir.grpc_port if grpc else self.weir.port) as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(at_once)
+                for i in range(len(drops)):
+                    if time.monotonic() > begin + 30 or closed_within(connection, 0.5):
+                        break
+                    connection.sendall(drops[i:i + 1])
+            over = closed_within(connection, 30)
+        ended[name] = time.monotonic() - begin if over else None
+
+    def test_each_is_ended_in_its_time(self):
+        ended = {}
+        threads = [threading.Thread(target=self.drip, args=(name, ended)) for name in SLOW]
+        with self.attack("slow clients", cpu_s=3):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(40)
+        for name, seconds in ended.items():
+            with self.subTest(client=name):
+                print(f"    {name}: {seconds if seconds is None else round(seconds, 1)} s")
+                self.assertIsNotNone(seconds, "never ended")
+                self.assertLess(seconds, slow(SLOW[name][3] + SPARE_S))
+        self.assertEqual(set(ended), set(SLOW))
+
+
+class DoNotRead(Hostile):
+    def test_windows_of_zero(self):
+        """Fifty answers that may not be sent, on each of ten connections."""
+        closed_window = http2.PREFACE + http2.frame(
+            http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
+        calls = b"".join(
+            http2.frame(http2.HEADERS, 4, 2 * i + 1, http2.grpc_headers(STORY)) +
+            http2.frame(http2.DATA, 1, 2 * i + 1, http2.grpc_message(b"")) for i in range(50))
+        with self.attack("windows of zero", least_s=2), contextlib.ExitStack() as stack:
+            for _ in range(10):
+                connection = stack.enter_context(self.weir.connect(self.weir.grpc_port))
+                connection.sendall(closed_window + calls)
+            time.sleep(1)
+
+    def test_sockets_that_nobody_reads(self):
+        wide = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(
+            ">HI", 4, 0x7fffffff)) + http2.frame(8, 0, 0, struct.pack(">I", 0x7fff0000 - 65535))
+        rest = (b"POST /tell-joke HTTP/1.1\r\nHost: weir\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 2\r\n\r\n{}") * 20_000
+        with self.attack("nobody reads", cpu_s=4, least_s=2), contextlib.ExitStack() as stack:
+            for i in range(10):
+                connection = stack.enter_context(self.weir.connect(self.weir.grpc_port))
+                connection.sendall(wide)
+                connection.settimeout(0.5)
+                with contextlib.suppress(OSError):  # its time-out included
+                    for first in range(0, 2000, 50):
+                        connection.sendall(b"".join(
+                            http2.frame(http2.HEADERS, 4, 2 * s + 1, http2.grpc_headers(STORY)) +
+                            http2.frame(http2.DATA, 1, 2 * s + 1, http2.grpc_message(b""))
+                            for s in range(first, first + 50)))
+                if i % 5 == 0:
+                    connection = stack.enter_context(self.weir.connect())
+                    connection.settimeout(0.5)
+                    with contextlib.suppress(OSError):
+                        connection.sendall(rest)
+
+
+class Idle(Hostile):
+    COUNT = 800
+
+    def crowd(self, stack, port, data):
+        for i in range(self.COUNT):
+            stack.enter_context(self.weir.connect(port)).sendall(data)
+            if i % 20 == 19:
+                time.sleep(0.005)
+
+    def test_idle_connections_are_small(self):
+        request = b"GET /health HTTP/1.1\r\nHost: weir\r\n\r\n"
+        for name, port, data, most_kb in (("gRPC", self.weir.grpc_port, OPENING, 40),
+                                          ("REST", self.weir.port, request, 12)):
+            with self.subTest(protocol=name), contextlib.ExitStack() as stack:
+                before = self.weir.rss_kb()
+                with self.attack(f"{self.COUNT} idle {name} connections", cpu_s=3, least_s=2):
+                    self.crowd(stack, port, data)
+                each = (self.weir.rss_kb() - before) / self.COUNT
+                print(f"    one takes {each:.1f} kB")
+                self.assertLess(each, slow(most_kb))
+
+    def test_silent_connections_cost_nothing(self):
+        with contextlib.ExitStack() as stack:
+            with self.attack(f"{self.COUNT} silent connections", rss_kb=20_000,
+                             least_s=2):
+                self.crowd(stack, self.weir.grpc_port, http2.PREFACE[:3])
+
+
+if __name__ == "__main__":
+    main()
