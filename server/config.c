@@ -304,6 +304,7 @@ enum config_outcome config_load(struct config *config, int argc, char **argv,
         return print(config, &said, out);
     if (take_all(config, &said, argc, argv, environment, error) && settle(config, &said, error)) {
         trim_slash(config->owned[CONFIG_LLM_BASE_URL]);
+        trim_slash(config->owned[CONFIG_CREDENTIALS_URL]);
         config_complete(config, environment);
         if (config_check(config, error))
             outcome = said.check    ? print(config, &said, out)

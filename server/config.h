@@ -10,6 +10,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/must.h"
+#include "shared/base/span.h"
 #include "shared/policy/rate.h"
 
 #include <stdbool.h>
@@ -67,6 +68,7 @@ struct config {
     /* What names a file with secrets that others can read (".env", "OPENAI_API_KEY_FILE"); "": none
      * does. Allowed with --debug only. */
     char exposed[80];
+    bool llm_unsaid; /* nobody said which model: with --debug one on this machine is looked for */
 };
 
 /* A row of the table; static. */
@@ -102,6 +104,10 @@ MUST_USE enum config_outcome config_load(struct config *config, int argc, char *
                                          char error[CONFIG_ERROR_BYTES]);
 /* Wipes the secrets and frees all texts. Accepts a zeroed struct. */
 void config_fini(struct config *config);
+
+/* The key that is set for the provider, which must be one of dialect.h; "": none. *setting is its
+ * name. */
+const char *config_key_of(const struct config *config, struct span provider, const char **setting);
 
 /* --- the parts, for tests and fuzzers --- */
 

@@ -1,11 +1,12 @@
 /* What the mode decides, and what has to be safe before anything is served (S1, S3, S5). */
 #include "server/config.h"
 
+#include "server/fallbacks.h"
+#include "shared/llm/dialect.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char openai_url[] = "https://api.openai.com/v1";
 
 static bool refuse(char error[CONFIG_ERROR_BYTES], const char *text)
 {
@@ -23,6 +24,35 @@ static bool is_on(char *const *environment, const char *name)
     return false;
 }
 
+/* The first whose key is there. A URL alone is one of an OpenAI-compatible server. */
+static const char *provider_of_keys(const struct config *config)
+{
+    if (config->openai_api_key[0] != '\0' || config->llm_base_url[0] != '\0')
+        return "openai";
+    if (config->gemini_api_key[0] != '\0')
+        return "gemini";
+    return config->anthropic_api_key[0] != '\0' ? "anthropic" : NULL;
+}
+
+static void complete_model(struct config *config)
+{
+    if (strcmp(config->llm_provider, "auto") == 0) {
+        const char *provider = provider_of_keys(config);
+        config->llm_unsaid = provider == NULL;
+        if (provider != NULL)
+            config->llm_provider = provider;
+        else if (config->debug)
+            config->llm_provider = "offline";
+    }
+    const struct dialect *dialect = dialect_find(span_of(config->llm_provider));
+    if (dialect == NULL)
+        dialect = &dialect_openai;
+    if (config->llm_base_url[0] == '\0')
+        config->llm_base_url = dialect->usual_url;
+    if (config->llm_model[0] == '\0')
+        config->llm_model = dialect->usual_model;
+}
+
 void config_complete(struct config *config, char *const *environment)
 {
     if (config->host[0] == '\0')
@@ -38,14 +68,7 @@ void config_complete(struct config *config, char *const *environment)
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         config->workers = cores > 0 && cores <= 256 ? (uint64_t)cores : 1;
     }
-    if (strcmp(config->llm_provider, "auto") == 0) {
-        if (config->openai_api_key[0] != '\0' || config->llm_base_url[0] != '\0')
-            config->llm_provider = "openai";
-        else if (config->debug)
-            config->llm_provider = "offline";
-    }
-    if (config->llm_base_url[0] == '\0')
-        config->llm_base_url = openai_url;
+    complete_model(config);
 }
 
 /* The host of "host", "host:port" or "[v6]:port"; empty when it is none of these. */
@@ -89,25 +112,89 @@ static bool is_loopback(struct span host)
     return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
+static bool refuse_setting(char error[CONFIG_ERROR_BYTES], const char *setting, const char *text)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", setting, text);
+    return false;
+}
+
 /* scheme://host[:port][/path]: requests are made by putting a path behind it, so no query and no
  * fragment; and it is printed and logged, so no password. */
-static bool check_url(const char *url, char error[CONFIG_ERROR_BYTES])
+static bool check_url(const char *setting, const char *url, char error[CONFIG_ERROR_BYTES])
 {
     bool tls = strncasecmp(url, "https://", 8) == 0;
     if (!tls && strncasecmp(url, "http://", 7) != 0)
-        return refuse(error, "LLM_BASE_URL: a URL that begins with https:// is expected (or "
-                             "http:// on loopback)");
+        return refuse_setting(error, setting,
+                              "a URL that begins with https:// is expected (or "
+                              "http:// on loopback)");
     const char *authority = url + (tls ? 8 : 7);
     size_t len = strcspn(authority, "/?#");
     if (memchr(authority, '@', len) != NULL)
-        return refuse(error, "LLM_BASE_URL: no user name or password is expected in it; the key "
-                             "is OPENAI_API_KEY");
+        return refuse_setting(error, setting,
+                              "no user name or password is expected in it; keys "
+                              "and tokens have settings of their own");
     struct span host = host_of(span_make(authority, len));
     if (host.len == 0 || strpbrk(authority, "?# \\") != NULL)
-        return refuse(error, "LLM_BASE_URL: a host, a port perhaps, and a path are expected, such "
-                             "as https://llm.example.com/v1");
+        return refuse_setting(error, setting,
+                              "a host, a port perhaps, and a path are expected, "
+                              "such as https://llm.example.com/v1");
+    if (strlen(url) > 1024)
+        return refuse_setting(error, setting, "a shorter URL is expected");
     if (!tls && !is_loopback(host))
-        return refuse(error, "LLM_BASE_URL: off loopback https:// is needed");
+        return refuse_setting(error, setting, "off loopback https:// is needed");
+    return true;
+}
+
+const char *config_key_of(const struct config *config, struct span provider, const char **setting)
+{
+    *setting = NULL;
+    if (span_is(provider, "openai")) {
+        *setting = "OPENAI_API_KEY";
+        return config->openai_api_key;
+    }
+    if (span_is(provider, "gemini")) {
+        *setting = "GEMINI_API_KEY";
+        return config->gemini_api_key;
+    }
+    must(span_is(provider, "anthropic"));
+    *setting = "ANTHROPIC_API_KEY";
+    return config->anthropic_api_key;
+}
+
+/* A provider at its own place wants a key; other servers may want none. */
+static bool check_key(const struct config *config, struct span provider, const char *url,
+                      char error[CONFIG_ERROR_BYTES])
+{
+    const char *setting;
+    const char *key = config_key_of(config, provider, &setting);
+    if (key[0] != '\0' || config->credentials_url[0] != '\0' ||
+        strcmp(url, dialect_find(provider)->usual_url) != 0)
+        return true;
+    (void)snprintf(error, CONFIG_ERROR_BYTES,
+                   "%s: the model's provider needs it; set it or %s_FILE or CREDENTIALS_URL, or "
+                   "LLM_BASE_URL of a server that needs none",
+                   setting, setting);
+    return false;
+}
+
+static bool check_fallbacks(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    struct fallbacks fallbacks;
+    char why[200] = "";
+    if (!fallbacks_parse(config->llm_fallbacks, &fallbacks, why))
+        return refuse_setting(error, "LLM_FALLBACKS", why);
+    for (size_t i = 0; i < fallbacks.count; i++) {
+        const struct fallback *one = &fallbacks.list[i];
+        bool own = one->url[0] != '\0';
+        const char *url = own ? one->url : one->dialect->usual_url;
+        if (!own && strcmp(one->dialect->name, config->llm_provider) == 0 &&
+            strcmp(config->llm_base_url, url) != 0)
+            return refuse(error, "LLM_FALLBACKS: name the fallback's URL: it is of LLM_BASE_URL's "
+                                 "kind, whose key is not for others");
+        if (own ? !check_url("LLM_FALLBACKS", url, error)
+                : !check_key(config, span_of(one->dialect->name), url, error))
+            return false;
+    }
     return true;
 }
 
@@ -127,15 +214,21 @@ static bool check_tls(const struct config *config, char error[CONFIG_ERROR_BYTES
 static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYTES])
 {
     if (strcmp(config->llm_provider, "auto") == 0)
-        return refuse(error, "LLM_PROVIDER: no model is configured; set OPENAI_API_KEY or "
-                             "LLM_BASE_URL, or LLM_PROVIDER=offline for the built-in model");
-    if (strcmp(config->llm_provider, "openai") != 0)
+        return refuse(error, "LLM_PROVIDER: no model is configured; set OPENAI_API_KEY, "
+                             "GEMINI_API_KEY, ANTHROPIC_API_KEY or LLM_BASE_URL, or "
+                             "LLM_PROVIDER=offline for the built-in model");
+    if (strcmp(config->llm_provider, "offline") == 0)
         return true;
-    if (!check_url(config->llm_base_url, error))
+    if (!check_url("LLM_BASE_URL", config->llm_base_url, error) ||
+        !check_key(config, span_of(config->llm_provider), config->llm_base_url, error) ||
+        !check_fallbacks(config, error))
         return false;
-    if (config->openai_api_key[0] == '\0' && strcmp(config->llm_base_url, openai_url) == 0)
-        return refuse(error, "OPENAI_API_KEY: the model's provider needs it; set it or "
-                             "OPENAI_API_KEY_FILE, or LLM_BASE_URL of a server that needs none");
+    if (config->credentials_url[0] != '\0' &&
+        !check_url("CREDENTIALS_URL", config->credentials_url, error))
+        return false;
+    if (config->credentials_url[0] != '\0' && config->credentials_token[0] == '\0')
+        return refuse(error, "CREDENTIALS_TOKEN: the credentials service needs it; set it or "
+                             "CREDENTIALS_TOKEN_FILE");
     if (config->llm_ca_file[0] != '\0' && access(config->llm_ca_file, R_OK) != 0)
         return refuse(error, "LLM_CA_FILE: a file that can be read is expected");
     return true;

@@ -2,6 +2,7 @@
 
 #include "server/front_door.h"
 #include "server/jail.h"
+#include "server/models.h"
 #include "server/wiring.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
@@ -25,7 +26,7 @@ struct life {
     struct front_door *door;
     struct readiness readiness;
     struct core core;
-    struct llm_settings llm;
+    struct models *models;
     struct rest *rest;
     struct worker **workers;
     struct core_worker **core_workers;
@@ -62,53 +63,6 @@ static size_t connection_cap(const struct config *config)
     log_u64(&line, "descriptors", descriptors);
     log_end(&line);
     return cap;
-}
-
-static void fill_in_llm(struct llm_settings *llm, const struct config *config)
-{
-    *llm = (struct llm_settings){
-        .provider = strcmp(config->llm_provider, "openai") == 0 ? LLM_OPENAI : LLM_OFFLINE,
-        .base_url = config->llm_base_url,
-        .api_key = config->openai_api_key,
-        .model = config->llm_model,
-        .ca_file = config->llm_ca_file[0] != '\0' ? config->llm_ca_file : NULL,
-        .total_timeout_ms = config->llm_timeout_ms,
-        .connect_timeout_ms = config->llm_connect_timeout_ms,
-        .first_token_timeout_ms = config->llm_first_token_timeout_ms,
-        .idle_timeout_ms = config->llm_idle_timeout_ms,
-        .pool_max = (long)config->llm_pool_max,
-        .pool_max_keepalive = (long)config->llm_pool_max_keepalive,
-        .offline_word_delay_ms = config->debug ? 20 : 0,
-    };
-}
-
-/* config_parse has read the text before. */
-static struct cidr_list read_ranges(const char *text)
-{
-    struct cidr_list list;
-    struct span wrong;
-    must(cidr_list_parse(span_of(text), &list, &wrong));
-    return list;
-}
-
-static struct limits *make_limits(const struct config *config)
-{
-    const struct limits_settings settings = {
-        .rates_on = config->rate_limit_enabled,
-        .anonymous = config->rate_limit_default,
-        .authenticated = config->rate_limit_authenticated,
-        .api_key = config->rate_limit_api_key,
-        .heavy = config->rate_limit_heavy,
-        .burst = config->content_burst,
-        .block_threshold = config->content_block_threshold,
-        .most_flows = config->max_concurrent_flows,
-        .most_urls = config->content_max_urls,
-        .most_phones = config->content_max_phones,
-        .client = {.proxies = read_ranges(config->trusted_proxies),
-                   .hops = (unsigned)config->trusted_hops},
-        .allowed = read_ranges(config->ip_allowlist),
-    };
-    return limits_new(&settings);
 }
 
 static void on_closed(void *context, const struct peer *peer)
@@ -150,8 +104,9 @@ static void start_workers(struct life *life)
     life->core_workers = calloc(life->n_workers, sizeof(struct core_worker *));
     must(life->workers != NULL && life->core_workers != NULL);
     for (size_t i = 0; i < life->n_workers; i++) {
-        life->workers[i] = worker_start((unsigned)i, &life->core, life->rest, &life->llm,
-                                        wiring_guarded(config) ? &guard : NULL);
+        life->workers[i] =
+            worker_start((unsigned)i, &life->core, life->rest, models_settings(life->models),
+                         wiring_guarded(config) ? &guard : NULL);
         life->core_workers[i] = worker_core(life->workers[i]);
     }
 }
@@ -174,7 +129,6 @@ static void log_ready(const struct life *life)
     if (front_door_grpc_port(life->door) != 0)
         log_u64(&line, "grpc_port", front_door_grpc_port(life->door));
     log_u64(&line, "workers", life->n_workers);
-    log_text(&line, "model", life->llm.provider == LLM_OFFLINE ? "offline" : life->llm.model);
     log_end(&line);
 }
 
@@ -187,8 +141,7 @@ static void log_warnings(const struct life *life)
         log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
     if (!config->rate_limit_enabled)
         log_event(LOG_WARNING, "lifecycle", "callers_not_limited", "setting", "RATE_LIMIT_ENABLED");
-    if (life->llm.provider == LLM_OFFLINE)
-        log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
+    models_log(life->models);
     if (config->exposed[0] != '\0')
         log_event(LOG_WARNING, "lifecycle", "secret_readable_by_others", "file", config->exposed);
 }
@@ -369,7 +322,6 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     struct life life = {.config = config};
     char error[256] = "";
     readiness_init(&life.readiness);
-    fill_in_llm(&life.llm, config);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
                               .access_log = config->access_log};
@@ -378,7 +330,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
-    life.core.limits = make_limits(config);
+    life.core.limits = wiring_limits(config);
     if (!open_tls(&life) || !open_door(&life)) {
         life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
@@ -386,8 +338,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         core_fini(&life.core);
         return 1;
     }
-    atomic_store(&life.readiness.offline_model, life.llm.provider == LLM_OFFLINE);
     llm_global_init();
+    life.models = models_new(config);
+    atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams == 0);
+    life.readiness.providers = models_readiness;
+    life.readiness.providers_context = life.models;
     watch_signals(&life);
     start_workers(&life);
     start_rpc(&life);
@@ -406,6 +361,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.tls = tls_free(life.tls);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
+    life.models = models_free(life.models);
     llm_global_fini();
     free(life.workers);
     free(life.core_workers);

@@ -71,3 +71,32 @@ struct tls *wiring_tls(const struct config *config, char error[256])
     };
     return tls_new(&settings, error);
 }
+
+/* config_parse has read the text before. */
+static struct cidr_list read_ranges(const char *text)
+{
+    struct cidr_list list;
+    struct span wrong;
+    must(cidr_list_parse(span_of(text), &list, &wrong));
+    return list;
+}
+
+struct limits *wiring_limits(const struct config *config)
+{
+    const struct limits_settings settings = {
+        .rates_on = config->rate_limit_enabled,
+        .anonymous = config->rate_limit_default,
+        .authenticated = config->rate_limit_authenticated,
+        .api_key = config->rate_limit_api_key,
+        .heavy = config->rate_limit_heavy,
+        .burst = config->content_burst,
+        .block_threshold = config->content_block_threshold,
+        .most_flows = config->max_concurrent_flows,
+        .most_urls = config->content_max_urls,
+        .most_phones = config->content_max_phones,
+        .client = {.proxies = read_ranges(config->trusted_proxies),
+                   .hops = (unsigned)config->trusted_hops},
+        .allowed = read_ranges(config->ip_allowlist),
+    };
+    return limits_new(&settings);
+}

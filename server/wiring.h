@@ -7,6 +7,7 @@
 #include "rest/rest.h"
 #include "server/config.h"
 #include "server/guard.h"
+#include "shared/pipeline/limits.h"
 
 /* Whether connections go through guards: those of gRPC, or all with TLS. */
 bool wiring_guarded(const struct config *config);
@@ -14,6 +15,8 @@ bool wiring_guarded(const struct config *config);
 struct rest_settings wiring_rest(const struct config *config);
 struct guard_settings wiring_guard(const struct config *config);
 struct rpc_settings wiring_rpc(const struct config *config);
+/* The limits of callers; for limits_free. */
+MUST_USE struct limits *wiring_limits(const struct config *config);
 /* NULL: `error` names the setting that is wrong. */
 MUST_USE struct tls *wiring_tls(const struct config *config, char error[256]);
 

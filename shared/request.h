@@ -12,6 +12,7 @@
 #include "shared/base/peer.h"
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
+#include "shared/llm/llm.h"
 #include "shared/policy/identity.h"
 #include "shared/port.h"
 #include "shared/verdict.h"
@@ -74,9 +75,8 @@ struct request {
     struct buf whole;         /* a stream's pieces so far; heap */
     struct arena piece_arena; /* one piece at a time */
     uint64_t upstream_started_ns;
-    uint64_t upstream_ns; /* spent waiting for the model; 0: no call was made */
-    uint64_t input_tokens;
-    uint64_t output_tokens;
+    uint64_t upstream_ns;     /* spent waiting for the model; 0: no call was made */
+    struct llm_account model; /* who was asked, how often, for how many tokens; when it is over */
 };
 
 /* Clears the request and makes its arena. */

@@ -1,11 +1,12 @@
 /* What is said to a model: roles, texts and images, and how it should answer.
  *
- * A conversation and everything it points to live in the request's arena (or are static). The
- * client reads it only inside llm_start. */
+ * A conversation and everything it points to live in the request's arena (or are static; schemas
+ * have to be). The client reads it only inside llm_start. */
 #ifndef WEIR_FLOW_CONVERSATION_H
 #define WEIR_FLOW_CONVERSATION_H
 
 #include "shared/base/span.h"
+#include "shared/base/tick.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,7 +42,9 @@ struct chat_message {
 };
 
 struct conversation {
-    const char *flow; /* for logs and the offline model */
+    const char *flow;       /* for logs and the offline model; static */
+    const char *request_id; /* for logs; NULL: there is none */
+    tick_ms deadline_ms;    /* nobody waits any longer than this; 0: not said */
     struct chat_message *messages;
     size_t n_messages;
     struct span model;       /* empty: the client's default */

@@ -1,5 +1,5 @@
 /* The life of a call: how it is made, tells what it has, ends, and is used again. */
-#include "shared/llm/call.h"
+#include "shared/llm/attempt.h"
 
 #include <stdlib.h>
 
@@ -19,6 +19,8 @@ struct llm_call *call_new(struct llm_client *client)
     link_init(&call->ready);
     link_init(&call->member);
     call->client = client;
+    arena_init(&call->talk_arena, 0);
+    buf_init(&call->path, NULL, 0);
     buf_init(&call->body, NULL, 0);
     buf_init(&call->inbox, NULL, 0);
     sse_init(&call->sse);
@@ -27,6 +29,8 @@ struct llm_call *call_new(struct llm_client *client)
 
 void call_free(struct llm_call *call)
 {
+    arena_fini(&call->talk_arena);
+    buf_fini(&call->path);
     buf_fini(&call->body);
     buf_fini(&call->inbox);
     sse_fini(&call->sse);
@@ -43,16 +47,20 @@ static void recycle_buf(struct buf *buf)
 static void recycle(struct llm_call *call)
 {
     struct llm_client *client = call->client;
-    struct buf body = call->body, inbox = call->inbox;
+    struct buf path = call->path, body = call->body, inbox = call->inbox;
     struct sse sse = call->sse;
+    arena_fini(&call->talk_arena);
     if (client->spares >= MOST_SPARES) {
         call_free(call);
         return;
     }
+    recycle_buf(&path);
     recycle_buf(&body);
     recycle_buf(&inbox);
     sse_reset(&sse, KEEP_BYTES);
-    *call = (struct llm_call){.client = client, .body = body, .inbox = inbox, .sse = sse};
+    *call =
+        (struct llm_call){.client = client, .path = path, .body = body, .inbox = inbox, .sse = sse};
+    arena_init(&call->talk_arena, 0);
     link_init(&call->ready);
     link_init(&call->member);
     link_append(&client->spare, &call->member);
@@ -63,12 +71,11 @@ static void leave_waiting(struct llm_call *call)
 {
     if (call->state != CALL_WAITING)
         return;
-    call->client->waiting_calls--;
-    call->client->waiting_bytes -= call->body.len;
+    call->lane->waiting_calls--;
+    call->lane->waiting_bytes -= call->body.len;
 }
 
-/* Takes the call out of everything that could call it back. */
-static void detach(struct llm_call *call)
+void call_detach(struct llm_call *call)
 {
     timers_cancel(call->client->timers, &call->timer);
     link_remove(&call->ready);
@@ -76,11 +83,30 @@ static void detach(struct llm_call *call)
     link_remove(&call->member);
 }
 
+/* Once for each call, whichever way it ends. */
+static void count_usage(struct llm_call *call)
+{
+    struct llm_account *account = &call->result.account;
+    attempt_account(call, account);
+    if (call->asked == NULL)
+        return;
+    struct llm_upstream *upstream = call->asked->upstream;
+    /* What earlier attempts spent is counted already. */
+    atomic_fetch_add(&upstream->input_tokens,
+                     account->usage.input_tokens - call->spent.input_tokens);
+    atomic_fetch_add(&upstream->output_tokens,
+                     account->usage.output_tokens - call->spent.output_tokens);
+}
+
 void call_drop(struct llm_call *call)
 {
-    detach(call);
+    bool lingering = call->state == CALL_LINGERING;
+    call_detach(call);
+    if (!lingering)
+        count_usage(call);
+    attempt_leave(call, BREAKER_NEUTRAL);
     call->state = CALL_OVER;
-    remote_release(call);
+    attempt_release(call);
     if (!call->in_event)
         recycle(call);
 }
@@ -126,20 +152,17 @@ void call_fail(struct llm_call *call, enum llm_end end, const char *reason)
 
 void call_finish(struct llm_call *call, enum llm_end end, const char *reason)
 {
-    detach(call);
+    call_detach(call);
     call->state = CALL_OVER;
     call->result.end = end;
     if (end == LLM_DONE) /* whatever befell the connection after the last word */
         call->result.reason[0] = '\0';
     call_note(call, reason);
-    if (call->transfer != NULL) {
-        call->result.http_status = transfer_status(call->transfer);
-        call->result.retry_after_ms = transfer_retry_after_ms(call->transfer);
-    }
+    count_usage(call);
     /* A well-behaved answer may have its last bytes, without meaning, still to come. */
     bool linger = call->transfer != NULL && !call->ended && end == LLM_DONE;
     if (!linger)
-        remote_release(call);
+        attempt_release(call);
     call->client->live--;
     call->in_event = true;
     call->events->done(call->context, &call->result);

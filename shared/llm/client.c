@@ -1,8 +1,9 @@
 /* The client: its calls by state, and the loop handle that lets it speak when libcurl does not. */
-#include "shared/llm/call.h"
+#include "shared/llm/attempt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 void llm_global_init(void)
 {
@@ -16,10 +17,17 @@ void llm_global_fini(void)
 
 const char *llm_end_name(enum llm_end end)
 {
-    static const char *const names[] = {
-        [LLM_DONE] = "done",       [LLM_UNREACHABLE] = "unreachable", [LLM_TIMED_OUT] = "timed_out",
-        [LLM_BUSY] = "busy",       [LLM_REJECTED] = "rejected",       [LLM_FAILED] = "failed",
-        [LLM_GARBLED] = "garbled", [LLM_TOO_LARGE] = "too_large",     [LLM_CUT] = "cut"};
+    static const char *const names[] = {[LLM_DONE] = "done",
+                                        [LLM_UNREACHABLE] = "unreachable",
+                                        [LLM_TIMED_OUT] = "timed_out",
+                                        [LLM_BUSY] = "busy",
+                                        [LLM_REJECTED] = "rejected",
+                                        [LLM_FAILED] = "failed",
+                                        [LLM_GARBLED] = "garbled",
+                                        [LLM_TOO_LARGE] = "too_large",
+                                        [LLM_CUT] = "cut",
+                                        [LLM_FILTERED] = "filtered",
+                                        [LLM_OPEN] = "breaker_open"};
     return names[end];
 }
 
@@ -41,8 +49,10 @@ void client_deliver(void *context)
             remote_deliver(call);
         else if (call->state == CALL_SPEAKING)
             local_deliver(call);
-        else if (call->state == CALL_FAILED)
+        else if (call->state == CALL_FAILED && call->lane == NULL)
             call_finish(call, call->result.end, NULL);
+        else if (call->state == CALL_FAILED)
+            attempt_end(call, call->result.end, NULL);
     }
     if (link_is_alone(&client->ready))
         (void)uv_idle_stop(&client->wake);
@@ -55,25 +65,21 @@ static void on_wake(uv_idle_t *wake)
 
 /* --- the client --- */
 
-static struct transfers *new_transfers(struct llm_client *client)
+static void open_lane(struct llm_client *client, struct llm_upstream *upstream)
 {
     const struct llm_settings *settings = client->settings;
-    struct buf url;
-    buf_init(&url, NULL, 4096);
-    buf_put_text(&url, settings->base_url);
-    buf_put_text(&url, "/chat/completions");
-    buf_put_char(&url, '\0');
-    must(!url.overflow);
-    struct transfer_settings wire = {.url = url.at,
-                                     .bearer = settings->api_key,
-                                     .ca_file = settings->ca_file,
-                                     .connect_timeout_ms = settings->connect_timeout_ms,
-                                     .most = settings->pool_max,
-                                     .keep = settings->pool_max_keepalive};
-    struct transfers *transfers =
-        transfers_new(client->loop, client->timers, &wire, &remote_events, client);
-    buf_fini(&url);
-    return transfers;
+    struct lane *lane = &client->lanes[client->n_lanes++];
+    const struct transfer_settings wire = {.base_url = upstream->base_url,
+                                           .fixed_header = upstream->dialect->fixed_header,
+                                           .key_header = upstream->dialect->key_header,
+                                           .ca_file = settings->ca_file,
+                                           .connect_timeout_ms = settings->connect_timeout_ms,
+                                           .most = settings->pool_max,
+                                           .keep = settings->pool_max_keepalive};
+    *lane = (struct lane){.client = client, .upstream = upstream};
+    link_init(&lane->waiting);
+    memo_init(&lane->schemas, upstream->dialect->write_schema);
+    lane->transfers = transfers_new(client->loop, client->timers, &wire, &remote_events, client);
 }
 
 struct llm_client *llm_client_new(struct uv_loop_s *loop, struct timers *timers,
@@ -86,15 +92,16 @@ struct llm_client *llm_client_new(struct uv_loop_s *loop, struct timers *timers,
     client->settings = settings;
     client->on_wake = on_wake;
     link_init(&client->ready);
-    link_init(&client->waiting);
     link_init(&client->lingering);
     link_init(&client->spare);
     must(uv_idle_init(loop, &client->wake) == 0);
     client->wake.data = client;
     offline_init(&client->offline);
-    openai_init(&client->openai, settings->model);
-    if (settings->provider == LLM_OPENAI)
-        client->transfers = new_transfers(client);
+    if (getrandom(&client->seed, sizeof client->seed, GRND_NONBLOCK) < 0)
+        client->seed = (uint64_t)uv_hrtime() ^ (uint64_t)(uintptr_t)client;
+    must(settings->n_upstreams <= LLM_UPSTREAMS_MOST);
+    for (size_t i = 0; i < settings->n_upstreams; i++)
+        open_lane(client, &settings->upstreams[i]);
     return client;
 }
 
@@ -110,7 +117,8 @@ static void on_wake_closed(uv_handle_t *handle)
 static void on_transfers_closed(void *context)
 {
     struct llm_client *client = context;
-    uv_close((uv_handle_t *)&client->wake, on_wake_closed);
+    if (--client->open_lanes == 0)
+        uv_close((uv_handle_t *)&client->wake, on_wake_closed);
 }
 
 void llm_client_close(struct llm_client *client, void (*closed)(void *context), void *context)
@@ -126,11 +134,13 @@ void llm_client_close(struct llm_client *client, void (*closed)(void *context), 
         call_free(call);
     }
     offline_fini(&client->offline);
-    openai_fini(&client->openai);
-    if (client->transfers != NULL)
-        transfers_close(client->transfers, on_transfers_closed, client);
-    else
-        on_transfers_closed(client);
+    client->open_lanes = client->n_lanes;
+    for (size_t i = 0; i < client->n_lanes; i++) {
+        memo_fini(&client->lanes[i].schemas);
+        transfers_close(client->lanes[i].transfers, on_transfers_closed, client);
+    }
+    if (client->n_lanes == 0)
+        uv_close((uv_handle_t *)&client->wake, on_wake_closed);
 }
 
 /* --- calls --- */
@@ -145,8 +155,8 @@ struct llm_call *llm_start(struct llm_client *client, const struct conversation 
     call->stream = what->stream;
     call->started_ms = call->progress_ms = now_ms;
     client->live++;
-    if (client->transfers != NULL)
-        remote_start(call, what);
+    if (client->n_lanes > 0)
+        attempt_first(call, what);
     else
         local_start(call, what);
     return call;
@@ -159,6 +169,18 @@ void llm_cancel(struct llm_call *call)
         return;
     call->client->live--;
     call_drop(call);
+}
+
+void llm_give_up(struct llm_call *call)
+{
+    if (call->state != CALL_OVER)
+        attempt_leave(call, BREAKER_BAD);
+    llm_cancel(call);
+}
+
+void llm_account(const struct llm_call *call, struct llm_account *account)
+{
+    attempt_account(call, account);
 }
 
 void llm_pause(struct llm_call *call)

@@ -1,5 +1,9 @@
 /* The client for language models: one a worker, on the worker's loop.
  *
+ * A call goes to the first upstream (upstream.h) that may be asked, and is made again there, or at
+ * the next one, as long as nothing of an answer was handed out (see retry.h). Each attempt passes
+ * the upstream's breaker. Nothing of this goes on after `done` or llm_cancel.
+ *
  * Owner thread only. A call is started with llm_start and ends in exactly one `done`, or in
  * llm_cancel, after which no event comes. Events are never delivered inside llm_start, llm_cancel,
  * llm_pause or llm_resume, nor between llm_pause and llm_resume, but for `done` when the time is
@@ -18,22 +22,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024 };
+enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024, LLM_UPSTREAMS_MOST = 8 };
 
-enum llm_provider { LLM_OFFLINE, LLM_OPENAI };
+struct llm_upstream;
 
 /* Settings; fixed after start. Strings are borrowed and must outlive the client. */
 struct llm_settings {
-    enum llm_provider provider;
-    const char *base_url; /* "https://api.openai.com/v1", no slash at the end */
-    const char *api_key;  /* NULL or "": no Authorization header */
-    const char *model;    /* default model */
-    const char *ca_file;  /* NULL: the system's */
-    uint64_t total_timeout_ms;
+    struct llm_upstream *upstreams; /* in the order in which they are asked; not owned */
+    size_t n_upstreams;             /* LLM_UPSTREAMS_MOST at most; 0: the offline model */
+    const char *ca_file;            /* NULL: the system's */
+    uint64_t total_timeout_ms;      /* of a call, all its attempts together */
     uint64_t connect_timeout_ms;
-    uint64_t first_token_timeout_ms; /* of streams; 0: only the total */
+    uint64_t first_token_timeout_ms; /* of streams, for each attempt; 0: only the total */
     uint64_t idle_timeout_ms;        /* of streams, between events; 0: only the total */
-    long pool_max;                   /* connections at most, and kept at most */
+    unsigned retries;                /* of a call, at most */
+    uint64_t (*random)(void);        /* for the waits before them; NULL: the client's own */
+    long pool_max;                   /* connections to an upstream at most */
     long pool_max_keepalive;         /* idle ones kept */
     uint64_t offline_word_delay_ms;  /* between streamed words of the offline model */
 };
@@ -47,13 +51,28 @@ enum llm_end {
     LLM_FAILED,   /* 5xx, or an error object in a stream */
     LLM_GARBLED,  /* not the provider's shape */
     LLM_TOO_LARGE,
-    LLM_CUT /* the stream ended without its end marker */
+    LLM_CUT,      /* the stream ended without its end marker */
+    LLM_FILTERED, /* the model or its provider would not say it */
+    LLM_OPEN      /* no upstream was asked: their breakers are open */
 };
+
+/* Why the model stopped. */
+enum llm_stop { LLM_STOP_UNSAID, LLM_STOP_END, LLM_STOP_LENGTH };
 
 struct llm_usage {
     uint64_t input_tokens;
     uint64_t output_tokens;
-    bool known;
+    bool known;     /* all of it as the provider says; else at least so much, as far as was said */
+    bool estimated; /* made of the texts' lengths, at least in part */
+};
+
+/* What a call has come to so far. */
+struct llm_account {
+    const char *provider; /* of the last attempt; lives as long as the upstreams; NULL: none */
+    unsigned attempts;    /* requests that went out */
+    bool fallback;        /* the last one was not to the first upstream */
+    enum llm_stop stop;
+    struct llm_usage usage; /* of the last attempt */
 };
 
 /* Lives for the duration of the call of `done`. */
@@ -61,7 +80,9 @@ struct llm_result {
     enum llm_end end;
     struct span text; /* unary: the whole answer. Streams: empty (the pieces were delivered) */
     struct llm_usage usage;
-    int http_status;         /* 0 when none came */
+    enum llm_stop stop;
+    struct llm_account account;
+    int http_status;         /* also one that an error within the answer stands for; 0: none came */
     uint64_t retry_after_ms; /* 0: not said */
     char reason[128];        /* for the log, never for the caller: no secrets, no bodies */
 };
@@ -95,6 +116,11 @@ MUST_USE struct llm_call *llm_start(struct llm_client *client, const struct conv
                                     tick_ms now_ms, const struct llm_events *events, void *context);
 /* The call is gone when this returns; the upstream connection is closed at once if it was busy. */
 void llm_cancel(struct llm_call *call);
+/* The same, where the model is to blame, because it did not answer in the time that this service
+ * gives it, or not usably: its breaker counts a failure. */
+void llm_give_up(struct llm_call *call);
+/* For those who cancel: before that. The usage is settled in here, as it is for `done`. */
+void llm_account(const struct llm_call *call, struct llm_account *account);
 /* Stops reading a stream / goes on: back-pressure. Idempotent. */
 void llm_pause(struct llm_call *call);
 void llm_resume(struct llm_call *call);

@@ -1,17 +1,6 @@
 /* OpenAI's chat completions: writing requests. */
 #include "shared/llm/openai.h"
 
-void openai_init(struct openai *openai, const char *default_model)
-{
-    openai->model = default_model;
-    memo_init(&openai->schemas, openai_write_schema);
-}
-
-void openai_fini(struct openai *openai)
-{
-    memo_fini(&openai->schemas);
-}
-
 static void write_part(struct buf *out, const struct chat_part *part)
 {
     if (part->kind == CHAT_IMAGE) {
@@ -45,22 +34,21 @@ static void write_message(struct buf *out, const struct chat_message *message)
     buf_put_char(out, '}');
 }
 
-static void write_format(struct openai *openai, const struct conversation *what, struct buf *out)
+static void write_format(const struct dialect_request *request, struct buf *out)
 {
-    struct span schema = memo_find(&openai->schemas, what->schema);
-    if (schema.len == 0)
-        return;
+    const char *name = request->what->schema_name;
     buf_put_text(out, ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
-    buf_put_json_string(out, span_of(what->schema_name != NULL ? what->schema_name : "answer"));
+    buf_put_json_string(out, span_of(name != NULL ? name : "answer"));
     buf_put_char(out, ',');
-    buf_put_span(out, schema);
+    buf_put_span(out, request->schema);
     buf_put_text(out, "}}");
 }
 
-void openai_write(struct openai *openai, const struct conversation *what, struct buf *out)
+void openai_write(const struct dialect_request *request, struct buf *out)
 {
+    const struct conversation *what = request->what;
     buf_put_text(out, "{\"model\":");
-    buf_put_json_string(out, what->model.len > 0 ? what->model : span_of(openai->model));
+    buf_put_json_string(out, request->model);
     buf_put_text(out, ",\"messages\":[");
     for (size_t i = 0; i < what->n_messages; i++) {
         if (i > 0)
@@ -72,9 +60,26 @@ void openai_write(struct openai *openai, const struct conversation *what, struct
         buf_printf(out, ",\"temperature\":%.6g", what->temperature);
     if (what->max_output_tokens > 0)
         buf_printf(out, ",\"max_tokens\":%ld", what->max_output_tokens);
-    if (what->schema != NULL)
-        write_format(openai, what, out);
+    if (request->schema.len > 0)
+        write_format(request, out);
     if (what->stream)
         buf_put_text(out, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
     buf_put_char(out, '}');
 }
+
+static void write_path(struct span model, bool stream, struct buf *out)
+{
+    (void)model;
+    (void)stream;
+    buf_put_text(out, "/chat/completions");
+}
+
+const struct dialect dialect_openai = {.name = "openai",
+                                       .usual_url = "https://api.openai.com/v1",
+                                       .usual_model = "gpt-4o-mini",
+                                       .key_header = "Authorization: Bearer ",
+                                       .write_path = write_path,
+                                       .write_schema = openai_write_schema,
+                                       .write = openai_write,
+                                       .read = openai_read,
+                                       .read_event = openai_read_event};

@@ -2,6 +2,8 @@
  * (platform.openai.com/docs/guides/structured-outputs, "Supported schemas"). */
 #include "shared/llm/openai.h"
 
+#include "shared/base/must.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 

@@ -1,13 +1,10 @@
 /* Calls over HTTP: a request body out, an answer or a stream of events in, with its time-outs. */
-#include "shared/llm/call.h"
+#include "shared/llm/attempt.h"
 
 enum {
-    REQUEST_BYTES = 32 * 1024 * 1024,
     /* Of the wire; a token is a few bytes of text in some 200 bytes of JSON. */
     STREAM_BYTES = 64 * 1024 * 1024,
-    INBOX_BYTES = 256 * 1024, /* of a stream, unread */
-    MOST_WAITING = 1024,
-    WAITING_BYTES = 64 * 1024 * 1024,
+    INBOX_BYTES = ATTEMPT_INBOX_BYTES, /* of a stream, unread */
     LINGER_MS = 1000,
     LINGER_BYTES = 16 * 1024
 };
@@ -34,7 +31,7 @@ static struct limit next_limit(const struct llm_call *call)
                           .reason = call->state == CALL_WAITING ? "no connection was free in time"
                                                                 : "total time-out"};
     if (call->stream && !call->spoke)
-        limit = sooner(limit, call->started_ms, settings->first_token_timeout_ms,
+        limit = sooner(limit, call->attempt_ms, settings->first_token_timeout_ms,
                        "first token time-out");
     else if (call->stream && !call->paused)
         limit = sooner(limit, call->progress_ms, settings->idle_timeout_ms, "idle time-out");
@@ -51,12 +48,12 @@ static void on_timer(struct timer *timer, tick_ms now_ms)
     }
     struct limit limit = next_limit(call);
     if (now_ms >= limit.due_ms)
-        call_finish(call, LLM_TIMED_OUT, limit.reason);
+        attempt_end(call, LLM_TIMED_OUT, limit.reason);
     else
         timers_set(call->client->timers, timer, limit.due_ms);
 }
 
-static void arm(struct llm_call *call)
+void remote_arm(struct llm_call *call)
 {
     tick_ms due_ms = next_limit(call).due_ms;
     call->timer.fire = on_timer;
@@ -117,33 +114,46 @@ static void on_end(void *owner, const struct transfer_end *end)
 
 /* --- from the loop: read and tell --- */
 
-/* False: the call is gone. */
+/* False: the attempt is over. */
+static bool tell(struct llm_call *call, struct span text)
+{
+    bool first = !call->spoke;
+    call->said += text.len;
+    if (call->said > LLM_ANSWER_BYTES) {
+        attempt_end(call, LLM_TOO_LARGE, "too much text");
+        return false;
+    }
+    if (!call_piece(call, text))
+        return false;
+    if (first)
+        remote_arm(call);
+    return true;
+}
+
+/* False: the attempt is over. */
 static bool read_event(struct llm_call *call, const struct sse_event *event)
 {
-    struct openai_text text;
+    struct dialect_text text;
     call->progress_ms = uv_now(call->client->loop);
-    if (openai_is_end(event->data)) {
-        call_finish(call, LLM_DONE, NULL);
-        return false;
-    }
-    openai_read_chunk(event->name, event->data, &call->result, &text);
-    if (call->result.end != LLM_DONE) {
-        call_finish(call, call->result.end, NULL);
-        return false;
-    }
-    bool here = true;
-    call->said += text.text.len;
-    if (call->said > LLM_ANSWER_BYTES) {
-        call_finish(call, LLM_TOO_LARGE, "too much text");
-        here = false;
-    } else if (text.text.len > 0) {
-        bool first = !call->spoke;
-        here = call_piece(call, text.text);
-        if (here && first)
-            arm(call);
-    }
-    openai_drop(&text);
+    call->lane->upstream->dialect->read_event(event->name, event->data, &call->result, &text);
+    bool here = call->result.end == LLM_DONE;
+    if (!here)
+        attempt_end(call, call->result.end, NULL);
+    if (here && text.text.len > 0)
+        here = tell(call, text.text);
+    if (here)
+        call->closing = text.last;
+    dialect_drop(&text);
     return here;
+}
+
+/* The end marker may have come with a text, in which the caller paused. True: it is over. */
+static bool is_closed(struct llm_call *call)
+{
+    if (!call->closing || call->paused)
+        return false;
+    attempt_end(call, LLM_DONE, NULL);
+    return true;
 }
 
 /* A reader that rests often may leave something unread every time. */
@@ -158,11 +168,11 @@ static void forget_read(struct llm_call *call)
     call->read = 0;
 }
 
-/* False: the call is gone. */
+/* False: the attempt is over. */
 static bool read_events(struct llm_call *call)
 {
     enum sse_result result = SSE_EVENT;
-    while (result == SSE_EVENT && !call->paused) {
+    while (result == SSE_EVENT && !call->paused && !call->closing) {
         struct sse_event event;
         struct span rest = span_from(buf_span(&call->inbox), call->read);
         result = sse_next(&call->sse, &rest, &event);
@@ -170,8 +180,10 @@ static bool read_events(struct llm_call *call)
         if (result == SSE_EVENT && !read_event(call, &event))
             return false;
     }
+    if (is_closed(call))
+        return false;
     if (result == SSE_TOO_LARGE) {
-        call_finish(call, LLM_TOO_LARGE, "an event is too large");
+        attempt_end(call, LLM_TOO_LARGE, "an event is too large");
         return false;
     }
     forget_read(call);
@@ -180,10 +192,10 @@ static bool read_events(struct llm_call *call)
 
 static void finish_whole(struct llm_call *call)
 {
-    struct openai_text text = {0};
-    enum llm_end end = openai_end_of_status(call->result.http_status);
+    struct dialect_text text = {0};
+    enum llm_end end = dialect_end_of_status(call->result.http_status);
     if (call->fate == TRANSFER_COMPLETE || end != LLM_DONE) {
-        openai_read(buf_span(&call->inbox), &call->result, &text);
+        call->lane->upstream->dialect->read(buf_span(&call->inbox), &call->result, &text);
         end = call->result.end;
         call->result.text = text.text;
     } else {
@@ -191,11 +203,11 @@ static void finish_whole(struct llm_call *call)
     }
     if (end == LLM_DONE && call->stream) {
         call->result.text = SPAN_EMPTY;
-        call_finish(call, LLM_GARBLED, "no event stream");
+        attempt_end(call, LLM_GARBLED, "no event stream");
     } else {
-        call_finish(call, end, NULL);
+        attempt_end(call, end, NULL);
     }
-    openai_drop(&text);
+    dialect_drop(&text);
 }
 
 /* All bytes of the transfer, which has ended, are read, but for a whole answer. */
@@ -205,13 +217,13 @@ static void settle(struct llm_call *call)
     if (call->reading == READING_NOTHING) /* there was no body */
         call->reading = choose_reading(call);
     if (call->fate == TRANSFER_UNREACHED)
-        call_finish(call, LLM_UNREACHABLE, NULL);
+        attempt_end(call, LLM_UNREACHABLE, NULL);
     else if (call->fate == TRANSFER_TIMED_OUT)
-        call_finish(call, LLM_TIMED_OUT, NULL);
+        attempt_end(call, LLM_TIMED_OUT, NULL);
     else if (call->fate == TRANSFER_NOT_HTTP)
-        call_finish(call, LLM_GARBLED, NULL);
+        attempt_end(call, LLM_GARBLED, NULL);
     else if (call->reading == READING_EVENTS)
-        call_finish(call, call->too_large ? LLM_TOO_LARGE : LLM_CUT, "no end marker");
+        attempt_end(call, call->too_large ? LLM_TOO_LARGE : LLM_CUT, "no end marker");
     else
         finish_whole(call);
 }
@@ -233,40 +245,7 @@ void remote_deliver(struct llm_call *call)
 void remote_resume(struct llm_call *call)
 {
     call->progress_ms = uv_now(call->client->loop);
-    arm(call);
-}
-
-/* --- connections --- */
-
-static bool connect_call(struct llm_call *call)
-{
-    struct llm_client *client = call->client;
-    call->transfer = transfer_start(client->transfers, buf_span(&call->body), call);
-    if (call->transfer == NULL)
-        return false;
-    call->state = CALL_RUNNING;
-    return true;
-}
-
-static void start_waiting(struct llm_client *client)
-{
-    while (!link_is_alone(&client->waiting)) {
-        struct llm_call *call = container_of(client->waiting.after, struct llm_call, member);
-        if (!connect_call(call))
-            return;
-        link_remove(&call->member);
-        client->waiting_calls--;
-        client->waiting_bytes -= call->body.len;
-    }
-}
-
-void remote_release(struct llm_call *call)
-{
-    if (call->transfer == NULL)
-        return;
-    transfer_cancel(call->transfer);
-    call->transfer = NULL;
-    start_waiting(call->client);
+    remote_arm(call);
 }
 
 void remote_linger(struct llm_call *call)
@@ -277,36 +256,6 @@ void remote_linger(struct llm_call *call)
     link_append(&call->client->lingering, &call->member);
     timers_set(call->client->timers, &call->timer, uv_now(call->client->loop) + LINGER_MS);
     transfer_resume(call->transfer);
-}
-
-static void wait_in_line(struct llm_call *call)
-{
-    struct llm_client *client = call->client;
-    if (client->waiting_calls >= MOST_WAITING ||
-        client->waiting_bytes + call->body.len > WAITING_BYTES) {
-        call_fail(call, LLM_BUSY, "too many calls wait for a connection");
-        return;
-    }
-    call->state = CALL_WAITING;
-    client->waiting_calls++;
-    client->waiting_bytes += call->body.len;
-    link_append(&client->waiting, &call->member);
-}
-
-void remote_start(struct llm_call *call, const struct conversation *what)
-{
-    struct llm_client *client = call->client;
-    call->body.limit = REQUEST_BYTES;
-    call->inbox.limit = LLM_ANSWER_BYTES + INBOX_BYTES;
-    openai_write(&client->openai, what, &call->body);
-    if (call->body.overflow) {
-        call_fail(call, LLM_TOO_LARGE, "the conversation is too large");
-        return;
-    }
-    if (!connect_call(call))
-        wait_in_line(call);
-    if (call->state != CALL_FAILED)
-        arm(call);
 }
 
 const struct transfer_events remote_events = {

@@ -1,20 +1,28 @@
 /* libcurl: easy handles that are set up once and used again and again, on one multi handle. */
 #include "shared/llm/transfer.h"
 
-#include "shared/base/version.h"
+#include "shared/base/buf.h"
+#include "shared/llm/headers.h"
 #include "shared/llm/list.h"
 #include "shared/llm/sockets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HEADER_BYTES = 64 * 1024, LONGEST_RETRY_AFTER_S = 24 * 3600, BURST_MS = 1000 };
+enum {
+    HEADER_BYTES = 64 * 1024,
+    URL_BYTES = 8 * 1024,
+    LONGEST_RETRY_AFTER_S = 24 * 3600,
+    BURST_MS = 1000
+};
 
 struct transfer {
     struct link link; /* in transfers->idle, or in no ring */
     struct transfers *transfers;
     CURL *easy;
     void *owner;
+    struct buf url; /* what the handle was told, NUL-terminated */
+    struct headers *headers;
     size_t header_bytes;
     bool attached; /* to the multi handle */
     bool held;
@@ -24,8 +32,10 @@ struct transfer {
 struct transfers {
     CURLM *multi;
     struct sockets sockets;
-    struct curl_slist *headers;
-    char *url;
+    struct headers *headers; /* of new transfers */
+    const char *fixed_header;
+    const char *key_header;
+    char *base_url;
     char *ca_file;
     long connect_timeout_ms;
     long most;
@@ -82,40 +92,12 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 
 /* --- set-up --- */
 
-static void add_header(struct transfers *transfers, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(transfers->headers, line);
-    must(longer != NULL);
-    transfers->headers = longer;
-}
-
-static void add_bearer(struct transfers *transfers, const char *bearer)
-{
-    static const char format[] = "Authorization: Bearer %s";
-    size_t size = sizeof format + strlen(bearer);
-    char *line = malloc(size);
-    must(line != NULL);
-    (void)snprintf(line, size, format, bearer);
-    add_header(transfers, line);
-    explicit_bzero(line, size);
-    free(line);
-}
-
-static void free_headers(struct transfers *transfers)
-{
-    for (struct curl_slist *one = transfers->headers; one != NULL; one = one->next)
-        explicit_bzero(one->data, strlen(one->data));
-    curl_slist_free_all(transfers->headers);
-    transfers->headers = NULL;
-}
-
 #define SET(easy, option, value) must(curl_easy_setopt(easy, option, value) == CURLE_OK)
 
 static void set_up_wire(const struct transfers *transfers, CURL *easy)
 {
-    SET(easy, CURLOPT_URL, transfers->url);
     SET(easy, CURLOPT_POST, 1L);
-    SET(easy, CURLOPT_HTTPHEADER, transfers->headers);
+    SET(easy, CURLOPT_PATH_AS_IS, 1L);
     SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -134,6 +116,31 @@ static void set_up_wire(const struct transfers *transfers, CURL *easy)
     SET(easy, CURLOPT_QUICK_EXIT, 1L);
 }
 
+/* Gives the handle, which is not in use, the lines of now. */
+static void use_headers(struct transfer *transfer)
+{
+    struct transfers *transfers = transfer->transfers;
+    if (transfer->headers == transfers->headers)
+        return;
+    SET(transfer->easy, CURLOPT_HTTPHEADER, headers_list(transfers->headers));
+    (void)headers_unref(transfer->headers);
+    transfer->headers = headers_ref(transfers->headers);
+}
+
+static void use_path(struct transfer *transfer, struct span path)
+{
+    struct span base = span_of(transfer->transfers->base_url);
+    struct span told = buf_span(&transfer->url);
+    if (told.len == base.len + path.len + 1 && memcmp(told.at + base.len, path.at, path.len) == 0)
+        return;
+    buf_clear(&transfer->url);
+    buf_put_span(&transfer->url, base);
+    buf_put_span(&transfer->url, path);
+    buf_put_char(&transfer->url, '\0');
+    must(!transfer->url.overflow);
+    SET(transfer->easy, CURLOPT_URL, transfer->url.at);
+}
+
 static struct transfer *transfer_new(struct transfers *transfers)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
@@ -142,7 +149,9 @@ static struct transfer *transfer_new(struct transfers *transfers)
     transfer->transfers = transfers;
     transfer->easy = curl_easy_init();
     must(transfer->easy != NULL);
+    buf_init(&transfer->url, NULL, URL_BYTES);
     set_up_wire(transfers, transfer->easy);
+    use_headers(transfer);
     sockets_adopt(&transfers->sockets, transfer->easy);
     SET(transfer->easy, CURLOPT_WRITEFUNCTION, on_body);
     SET(transfer->easy, CURLOPT_WRITEDATA, transfer);
@@ -170,26 +179,21 @@ struct transfers *transfers_new(struct uv_loop_s *loop, struct timers *timers,
                                 const struct transfer_events *events, void *context)
 {
     struct transfers *transfers = calloc(1, sizeof *transfers);
-    char agent[64];
     must(transfers != NULL);
     *transfers = (struct transfers){.most = settings->most > 0 ? settings->most : 1,
                                     .keep = settings->keep,
                                     .connect_timeout_ms = (long)settings->connect_timeout_ms,
+                                    .fixed_header = settings->fixed_header,
+                                    .key_header = settings->key_header,
                                     .timers = timers,
                                     .sweep = {.fire = on_sweep},
                                     .events = events,
                                     .context = context};
     link_init(&transfers->idle);
-    transfers->url = copy_or_null(settings->url);
-    must(transfers->url != NULL);
+    transfers->base_url = copy_or_null(settings->base_url);
+    must(transfers->base_url != NULL && strlen(transfers->base_url) < URL_BYTES / 2);
     transfers->ca_file = copy_or_null(settings->ca_file);
-    (void)snprintf(agent, sizeof agent, "User-Agent: weir/%.40s", weir_version);
-    add_header(transfers, agent);
-    add_header(transfers, "Content-Type: application/json");
-    /* libcurl would ask before it sends a large body, and wait for an answer that few give. */
-    add_header(transfers, "Expect:");
-    if (settings->bearer != NULL && settings->bearer[0] != '\0')
-        add_bearer(transfers, settings->bearer);
+    transfers->headers = headers_new(settings->fixed_header, settings->key_header, SPAN_EMPTY);
     transfers->multi = curl_multi_init();
     must(transfers->multi != NULL);
     sockets_init(&transfers->sockets, transfers->multi, loop, on_worked, transfers);
@@ -215,11 +219,13 @@ void transfers_close(struct transfers *transfers, void (*closed)(void *context),
         struct transfer *transfer = container_of(transfers->idle.after, struct transfer, link);
         link_remove(&transfer->link);
         curl_easy_cleanup(transfer->easy);
+        (void)headers_unref(transfer->headers);
+        buf_fini(&transfer->url);
         free(transfer);
     }
     (void)curl_multi_cleanup(transfers->multi);
-    free_headers(transfers);
-    free(transfers->url);
+    transfers->headers = headers_unref(transfers->headers);
+    free(transfers->base_url);
     free(transfers->ca_file);
     sockets_close(&transfers->sockets, on_sockets_closed, transfers);
 }
@@ -292,11 +298,24 @@ static void count_running(struct transfers *transfers, long change)
 
 /* --- one transfer --- */
 
-struct transfer *transfer_start(struct transfers *transfers, struct span body, void *owner)
+void transfers_set_key(struct transfers *transfers, struct span key)
+{
+    (void)headers_unref(transfers->headers);
+    transfers->headers = headers_new(transfers->fixed_header, transfers->key_header, key);
+    for (struct link *one = transfers->idle.after; one != &transfers->idle; one = one->after)
+        use_headers(container_of(one, struct transfer, link));
+}
+
+bool transfers_have_room(const struct transfers *transfers)
+{
+    return transfers->running < transfers->most;
+}
+
+struct transfer *transfer_start(struct transfers *transfers, struct span path, struct span body,
+                                void *owner)
 {
     struct transfer *transfer;
-    if (transfers->running >= transfers->most)
-        return NULL;
+    must(transfers_have_room(transfers));
     if (link_is_alone(&transfers->idle)) {
         transfer = transfer_new(transfers);
     } else {
@@ -308,6 +327,7 @@ struct transfer *transfer_start(struct transfers *transfers, struct span body, v
     transfer->header_bytes = 0;
     transfer->held = false;
     transfer->error[0] = '\0';
+    use_path(transfer, path);
     SET(transfer->easy, CURLOPT_POSTFIELDS, body.at);
     SET(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
     count_running(transfers, 1);
@@ -328,6 +348,7 @@ void transfer_cancel(struct transfer *transfer)
 {
     detach(transfer);
     transfer->owner = NULL;
+    use_headers(transfer);
     count_running(transfer->transfers, -1);
     link_append(&transfer->transfers->idle, &transfer->link);
 }

@@ -1,4 +1,4 @@
-/* HTTP POSTs to one URL over libcurl on a libuv loop: a pool of transfers with kept connections.
+/* HTTP POSTs to one server over libcurl on a libuv loop: a pool of transfers with kept connections.
  *
  * HTTP/1.1 in clear and over TLS, so that one connection carries one transfer: a slow reader holds
  * up nobody else, and the pool's size is the number of connections. Certificates are verified;
@@ -22,9 +22,10 @@ struct uv_loop_s;
 
 /* Fixed after start. Strings are borrowed during transfers_new only. */
 struct transfer_settings {
-    const char *url;
-    const char *bearer;  /* NULL or "": no Authorization header; wiped from our memory at the end */
-    const char *ca_file; /* NULL or "": the system's */
+    const char *base_url;
+    const char *fixed_header;    /* one more line for all requests; NULL: none */
+    const char *key_header;      /* what the key stands behind, such as "x-api-key: " */
+    const char *ca_file;         /* NULL or "": the system's */
     uint64_t connect_timeout_ms; /* 0: libcurl's, 300 s */
     long most;                   /* transfers and connections at a time */
     long keep;                   /* idle connections kept, seconds after a burst; 0: none at all */
@@ -65,10 +66,15 @@ MUST_USE struct transfers *transfers_new(struct uv_loop_s *loop, struct timers *
 /* All transfers must have been given back. `closed` is called once from the loop. */
 void transfers_close(struct transfers *transfers, void (*closed)(void *context), void *context);
 
-/* Starts a POST of `body`, which must stay until the transfer is given back. NULL: `most` are
- * running. */
-MUST_USE struct transfer *transfer_start(struct transfers *transfers, struct span body,
-                                         void *owner);
+/* The key of transfers that start from now on; those under way keep theirs. Empty: none. It is
+ * copied, and wiped when nobody uses it any more. */
+void transfers_set_key(struct transfers *transfers, struct span key);
+/* May one more be started? */
+bool transfers_have_room(const struct transfers *transfers);
+/* Starts a POST of `body`, which must stay until the transfer is given back, to `path` behind the
+ * base URL. There must be room. */
+MUST_USE struct transfer *transfer_start(struct transfers *transfers, struct span path,
+                                         struct span body, void *owner);
 /* Gives the transfer back; one that has not ended is cut off, its connection closed at once. */
 void transfer_cancel(struct transfer *transfer);
 /* Reads on after TRANSFER_HOLD; `take` may be called before this returns. Else harmless. */

@@ -1,6 +1,22 @@
 /* The access line: one a request, of either protocol, written when it ends. */
 #include "shared/pipeline/step.h"
 
+static void put_model(struct log_line *line, const struct llm_account *model)
+{
+    log_text(line, "provider", model->provider);
+    if (model->attempts > 0)
+        log_u64(line, "attempts", model->attempts);
+    if (model->fallback)
+        log_bool(line, "fallback", true);
+    if (model->stop == LLM_STOP_LENGTH)
+        log_text(line, "stop", "length");
+    if (model->usage.input_tokens + model->usage.output_tokens == 0)
+        return;
+    log_u64(line, "input_tokens", model->usage.input_tokens);
+    log_u64(line, "output_tokens", model->usage.output_tokens);
+    log_text(line, "usage", model->usage.estimated ? "estimated" : "reported");
+}
+
 void access_log(const struct request *request, const struct verdict *verdict)
 {
     const struct core *core = request->worker->core;
@@ -28,9 +44,6 @@ void access_log(const struct request *request, const struct verdict *verdict)
         log_span(&line, "certificate", certificate_name(request->given.certificate));
     if (request->upstream_ns > 0)
         log_ms(&line, "upstream_ms", request->upstream_ns);
-    if (request->input_tokens + request->output_tokens > 0) {
-        log_u64(&line, "input_tokens", request->input_tokens);
-        log_u64(&line, "output_tokens", request->output_tokens);
-    }
+    put_model(&line, &request->model);
     log_end(&line);
 }

@@ -152,7 +152,7 @@ static void finish(struct request *request, const struct verdict *verdict)
 void pipeline_end(struct request *request, const struct verdict *verdict)
 {
     must(!request->walking && !request->finished);
-    flow_stop(request);
+    flow_stop(request, verdict_row(verdict->code)->blame);
     timers_cancel(request->worker->timers, &request->deadline);
     must(request->worker->live > 0);
     request->worker->live--;

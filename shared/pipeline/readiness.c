@@ -5,11 +5,36 @@ void readiness_init(struct readiness *readiness)
     atomic_init(&readiness->started, false);
     atomic_init(&readiness->draining, false);
     atomic_init(&readiness->offline_model, false);
+    readiness->providers = NULL;
+    readiness->providers_context = NULL;
+}
+
+/* One look, so that an answer does not contradict itself. */
+struct look {
+    bool started, draining, offline_model;
+    struct readiness_providers providers;
+};
+
+static struct look look_at(const struct readiness *readiness)
+{
+    struct look look = {.started = atomic_load(&readiness->started),
+                        .draining = atomic_load(&readiness->draining),
+                        .offline_model = atomic_load(&readiness->offline_model)};
+    if (readiness->providers != NULL)
+        readiness->providers(readiness->providers_context, &look.providers);
+    return look;
+}
+
+static bool is_ok(const struct look *look)
+{
+    return look->started && !look->draining &&
+           (look->providers.count == 0 || look->providers.usable > 0);
 }
 
 bool readiness_ok(const struct readiness *readiness)
 {
-    return atomic_load(&readiness->started) && !atomic_load(&readiness->draining);
+    struct look look = look_at(readiness);
+    return is_ok(&look);
 }
 
 static void put_reason(struct buf *out, bool *first, const char *class, const char *reason)
@@ -26,15 +51,19 @@ static void put_reason(struct buf *out, bool *first, const char *class, const ch
 bool readiness_write(const struct readiness *readiness, struct buf *out)
 {
     bool first = true;
-    bool started = atomic_load(&readiness->started);
-    bool draining = atomic_load(&readiness->draining);
-    bool ok = started && !draining;
+    struct look look = look_at(readiness);
+    bool ok = is_ok(&look);
     buf_put_text(out, ok ? "{\"status\":\"ok\"" : "{\"status\":\"unavailable\"");
-    if (!started)
+    if (!look.started)
         put_reason(out, &first, "warn", "starting");
-    if (draining)
+    if (look.draining)
         put_reason(out, &first, "warn", "draining");
-    if (atomic_load(&readiness->offline_model))
+    const char *class = look.providers.usable == 0 ? "warn" : "info";
+    if (look.providers.keyless > 0)
+        put_reason(out, &first, class, "credentials_missing");
+    if (look.providers.usable + look.providers.keyless < look.providers.count)
+        put_reason(out, &first, class, "breaker_open");
+    if (look.offline_model)
         put_reason(out, &first, "info", "offline_model");
     if (!first)
         buf_put_char(out, ']');

@@ -32,8 +32,9 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
-/* Stops the model's call, if one runs, and settles its time. */
-void flow_stop(struct request *request);
+/* Stops the model's call, if one runs, and settles its time and tokens; VERDICT_BAD counts against
+ * the model. */
+void flow_stop(struct request *request, enum verdict_blame blame);
 /* The port is full or has room again. */
 void flow_writable(struct request *request);
 

@@ -19,24 +19,32 @@ static struct verdict verdict_of_end(const struct llm_result *result)
         [LLM_GARBLED] = VERDICT_UPSTREAM_GARBLED,
         [LLM_TOO_LARGE] = VERDICT_UPSTREAM_GARBLED,
         [LLM_CUT] = VERDICT_UPSTREAM_CUT,
+        [LLM_FILTERED] = VERDICT_UPSTREAM_FILTERED,
+        [LLM_OPEN] = VERDICT_BREAKER_OPEN,
     };
     struct verdict verdict = verdict_of(codes[result->end]);
     verdict.retry_after_ms = result->retry_after_ms;
     return verdict;
 }
 
-static void settle(struct request *request)
+static void settle(struct request *request, const struct llm_account *account)
 {
     request->call = NULL;
+    request->model = *account;
     request->upstream_ns += request->worker->core->now_ns() - request->upstream_started_ns;
 }
 
-void flow_stop(struct request *request)
+void flow_stop(struct request *request, enum verdict_blame blame)
 {
+    struct llm_account account;
     if (request->call == NULL)
         return;
-    llm_cancel(request->call);
-    settle(request);
+    llm_account(request->call, &account);
+    if (blame == VERDICT_BAD)
+        llm_give_up(request->call);
+    else
+        llm_cancel(request->call);
+    settle(request, &account);
 }
 
 void flow_writable(struct request *request)
@@ -51,6 +59,7 @@ static void log_failure(const struct request *request, const struct llm_result *
     log_begin(&line, LOG_WARNING, "llm", "call_failed");
     log_text(&line, "request_id", request->id);
     log_text(&line, "flow", request->given.method->flow);
+    log_text(&line, "provider", result->account.provider);
     log_text(&line, "end", llm_end_name(result->end));
     log_i64(&line, "upstream_status", result->http_status);
     log_text(&line, "reason", result->reason);
@@ -94,9 +103,7 @@ static void on_done(void *context, const struct llm_result *result)
 {
     struct request *request = context;
     const struct contract_method *method = request->given.method;
-    settle(request);
-    request->input_tokens += result->usage.input_tokens;
-    request->output_tokens += result->usage.output_tokens;
+    settle(request, &result->account);
     struct verdict verdict = verdict_of_end(result);
     if (result->end != LLM_DONE) {
         log_failure(request, result);
@@ -124,7 +131,11 @@ static enum step_result ask_model(struct request *request, struct verdict *verdi
 {
     const struct contract_method *method = request->given.method;
     const struct core *core = request->worker->core;
-    struct conversation what = {.flow = method->flow, .temperature = -1, .stream = method->streams};
+    struct conversation what = {.flow = method->flow,
+                                .request_id = request->id,
+                                .deadline_ms = request->deadline.due_ms,
+                                .temperature = -1,
+                                .stream = method->streams};
     if (!prompt_render(core->prompts[method->index], request->message, &request->arena,
                        PROMPT_BYTES, &what)) {
         *verdict = verdict_of(VERDICT_TOO_LARGE);

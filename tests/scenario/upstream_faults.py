@@ -1,9 +1,12 @@
 """Every way a model can fail, over both protocols, unary and streamed: the right status before the
-first piece, an error event or a status after it, never a normal end; and the next request works."""
+first piece, an error event or a status after it, never a normal end; and the next request works.
+What is made of failures (retries, breaker, fallbacks) is resilience.py's."""
 import json
 import socket
 
 from harness import Scenario, Weir, both, main, over_both, slow, wait_until
+
+ALONE = {"LLM_RETRIES": "0", "CB_ENABLED": "false"}
 
 # How the model behaves -> HTTP status and gRPC code, for a unary text flow.
 UNARY = (
@@ -60,6 +63,7 @@ BROKEN_REVIEWS = {
 
 class Faults(Scenario):
     upstream = True
+    settings = ALONE
 
     def assert_recovered(self, call):
         self.model.behave("ok")
@@ -149,7 +153,7 @@ class Faults(Scenario):
 class Timeouts(Scenario):
     """LLM_TIMEOUT and its finer siblings."""
     upstream = True
-    settings = {"LLM_TIMEOUT": str(int(slow(0.8) * 1000))}
+    settings = {**ALONE, "LLM_TIMEOUT": str(int(slow(0.8) * 1000))}
 
     @over_both
     def test_a_model_that_never_answers(self, call):
@@ -172,7 +176,7 @@ class Timeouts(Scenario):
 
 class IdleTimeout(Scenario):
     upstream = True
-    settings = {"LLM_IDLE_TIMEOUT": f"{int(slow(0.6) * 1000)}ms"}
+    settings = {**ALONE, "LLM_IDLE_TIMEOUT": f"{int(slow(0.6) * 1000)}ms"}
 
     @over_both
     def test_silence_between_pieces_ends_the_call(self, call):
@@ -188,7 +192,7 @@ class IdleTimeout(Scenario):
 
 class FirstTokenTimeout(Scenario):
     upstream = True
-    settings = {"LLM_FIRST_TOKEN_TIMEOUT": f"{int(slow(0.6) * 1000)}ms"}
+    settings = {**ALONE, "LLM_FIRST_TOKEN_TIMEOUT": f"{int(slow(0.6) * 1000)}ms"}
 
     @over_both
     def test_no_first_token(self, call):
@@ -208,7 +212,7 @@ class Unreachable(Scenario):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             cls.port = free.getsockname()[1]
-        cls.weir = Weir({"LLM_BASE_URL": f"http://127.0.0.1:{cls.port}/v1"})
+        cls.weir = Weir({**ALONE, "LLM_BASE_URL": f"http://127.0.0.1:{cls.port}/v1"})
         cls.rest, cls.rpc = both(cls.weir)
 
     @over_both

@@ -6,6 +6,7 @@ import socket
 import struct
 
 HUGE_BYTES = 50 * 1024 * 1024
+WRONG_SHAPE = {"candidates": "none", "choices": "none", "content": "none"}
 DEFAULT_TEXT = "Why did the fake cat cross the road? To test the other side."
 
 
@@ -45,6 +46,9 @@ MODES = {
     "fenced": "structured flows: the JSON in a Markdown fence",
     "not_text": "bytes that are no UTF-8 inside the answer",
     "no_length": "the answer without a length, ended by the close of the connection",
+    "filtered": "the answer, and the word that its provider withheld the rest",
+    "length": "the answer, and the word that it was cut at the token limit",
+    "no_usage": "the answer without a word about tokens",
 }
 
 
@@ -116,7 +120,7 @@ def _reset(writer, seen):
 
 def _head(status, headers):
     reason = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 429: "Too Many Requests",
-              500: "Internal Server Error", 503: "Service Unavailable"}.get(status, "Status")
+              500: "Internal Server Error", 503: "Service Unavailable", 529: "Overloaded"}.get(status, "Status")
     lines = [f"HTTP/1.1 {status} {reason}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -130,14 +134,24 @@ def _words_of(seen, how):
         return '{"summary": "never closed'
     text = how.text
     if text is None:
-        wanted = seen.body.get("response_format") if isinstance(seen.body, dict) else None
-        if wanted and wanted.get("type") == "json_schema":
-            text = json.dumps(example_of(wanted["json_schema"]["schema"]))
-        else:
-            text = DEFAULT_TEXT
+        schema = seen.wire.schema(seen.body) if isinstance(seen.body, dict) else None
+        text = json.dumps(example_of(schema)) if schema else DEFAULT_TEXT
     if how.mode == "fenced":
         text = f"```json\n{text}\n```"
     return text
+
+
+def _stop_of(seen, how):
+    """The arguments that say why the model stopped; none: as usual."""
+    if how.mode == "filtered":
+        return (seen.wire.filtered(),)
+    return (seen.wire.length(),) if how.mode == "length" else ()
+
+
+def _without_usage(value):
+    if isinstance(value, dict):
+        return {k: _without_usage(v) for k, v in value.items() if not k.startswith("usage")}
+    return value
 
 
 async def _send(writer, data):
@@ -146,7 +160,7 @@ async def _send(writer, data):
 
 
 async def _send_error(writer, seen, how):
-    body = json.dumps({"error": {"message": "upstream-secret-detail", "type": "fake"}}).encode()
+    body = json.dumps(seen.wire.error(how.status)).encode()
     await _send(writer, _head(how.status, [("Content-Type", "application/json"),
                                            ("Content-Length", len(body)), *how.headers]) + body)
     seen.outcome = "answered"
@@ -176,8 +190,9 @@ async def _send_whole(writer, seen, how):
     await _send(writer, head)
     if how.mode in ("huge", "flood"):
         filler = (b"x" if how.mode == "huge" else b" ") * 65536
-        start = b'{"choices":[{"index":0,"message":{"content":"' if how.mode == "huge" else b""
-        end = b'"}}]}' if how.mode == "huge" else body
+        opening, closing = (part.encode() for part in seen.wire.huge)
+        start = opening if how.mode == "huge" else b""
+        end = closing if how.mode == "huge" else body
         await _send(writer, start)
         left = HUGE_BYTES - len(start) - len(end)
         while left > 0:
@@ -193,13 +208,10 @@ def _whole_body(seen, how):
     if how.mode == "garbage":
         return b"<html>this is no model</html>"
     if how.mode == "wrong_shape":
-        return b'{"candidates": [{"text": "another wire"}], "choices": "none"}'
-    body = json.dumps({
-        "id": "chatcmpl-1", "object": "chat.completion", "model": "fake",
-        "choices": [{"index": 0, "finish_reason": "stop",
-                     "message": {"role": "assistant", "content": _words_of(seen, how)}}],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 22, "total_tokens": 33},
-    }).encode()
+        return json.dumps(WRONG_SHAPE).encode()
+    body = seen.body if isinstance(seen.body, dict) else {}
+    value = seen.wire.whole(body, _words_of(seen, how), *_stop_of(seen, how))
+    body = json.dumps(_without_usage(value) if how.mode == "no_usage" else value).encode()
     return body.replace(b"fake cat", b"fake \xff\xfe cat") if how.mode == "not_text" else body
 
 
@@ -221,7 +233,7 @@ class _Stream:
         if how.mode == "garbage":
             await self.raw(b"<html>this is no model</html>\n\n")
         elif how.mode == "wrong_shape":
-            await self.event({"candidates": [{"text": "another wire"}], "choices": "none"})
+            await self.event((None, WRONG_SHAPE))
         elif how.mode in ("huge", "flood"):
             await self.too_much()
         else:
@@ -229,7 +241,7 @@ class _Stream:
             if ended is not None:
                 return ended
         if how.mode not in ("garbage", "wrong_shape"):
-            await self.raw(("data: [DONE]" + how.line_end * 2).encode())
+            await self.events(seen.wire.marker())
         if how.mode != "no_length":
             await _send(self.writer, b"0\r\n\r\n")
         seen.outcome = "answered"
@@ -242,24 +254,23 @@ class _Stream:
         if pieces is None:
             words = _words_of(self.seen, how).split(" ")
             pieces = [w if i == 0 else " " + w for i, w in enumerate(words)]
-        await self.delta({"role": "assistant", "content": ""})
+        wire = self.seen.wire
+        await self.events(wire.begin())
         for i, piece in enumerate(pieces):
             if i > 0 and how.gap_s:
                 await asyncio.sleep(how.gap_s)
             if i == 1 and how.mode == "stall":
                 await asyncio.sleep(3600)
             if i == 1 and how.mode == "stream_error":
-                await self.event({"error": {"message": "upstream-secret-detail", "type": "fake"}})
+                await self.events(wire.stream_error())
                 return None
             if i == 2 and how.mode in ("cut", "cut_body", "reset_mid"):
                 return await self.end_early()
             if how.comments:
                 await self.raw((": keep-alive" + how.line_end * 2).encode())
             if piece:
-                await self.delta({"content": piece})
-        await self.delta({}, finish="stop")
-        await self.event({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 22,
-                                                   "total_tokens": 33}})
+                await self.events(wire.piece(piece))
+        await self.events(wire.end(*_stop_of(self.seen, how)))
         return None
 
     async def end_early(self):
@@ -275,23 +286,31 @@ class _Stream:
 
     async def too_much(self):
         if self.how.mode == "huge":
-            await self.raw(b'data: {"choices":[{"index":0,"delta":{"content":"')
+            name, opening, closing = self.seen.wire.huge_event
+            await self.raw(self.name(name) + b"data: " + opening.encode())
             for _ in range(HUGE_BYTES // 65536):
                 await self.raw(b"x" * 65536)
-            await self.raw(b'"}}]}\n\n')
+            await self.raw(closing.encode() + b"\n\n")
         else:
+            await self.events(self.seen.wire.begin())
             for _ in range(HUGE_BYTES // 8192):
-                await self.delta({"content": "x" * 8192})
+                await self.events(self.seen.wire.piece("x" * 8192))
 
-    async def delta(self, delta, finish=None):
-        await self.event({"id": "chatcmpl-1", "object": "chat.completion.chunk",
-                          "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    async def events(self, events):
+        for event in events:
+            await self.event(event)
 
-    async def event(self, value):
-        text = json.dumps(value).encode()
+    def name(self, name):
+        return f"event: {name}{self.how.line_end}".encode() if name else b""
+
+    async def event(self, event):
+        name, value = event
+        if self.how.mode == "no_usage" and isinstance(value, dict):
+            value = _without_usage(value)
+        text = value.encode() if isinstance(value, str) else json.dumps(value).encode()
         if self.how.mode == "not_text":
             text = text.replace(b"fake", b"fa\xff\xfeke")
-        await self.raw(b"data: " + text + (self.how.line_end * 2).encode())
+        await self.raw(self.name(name) + b"data: " + text + (self.how.line_end * 2).encode())
 
     async def raw(self, data):
         if self.how.mode != "no_length":

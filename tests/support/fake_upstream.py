@@ -1,4 +1,5 @@
-"""A model server that speaks the OpenAI chat-completions wire and misbehaves on demand.
+"""A model server that speaks the wires of OpenAI, Gemini and Anthropic (the path says which) and
+misbehaves on demand.
 
 `FakeUpstream` runs it in a thread of the test's process, on loopback, on a port that the kernel
 picks; the test tells it how to behave and reads what it saw. `python3 fake_upstream.py` runs it on
@@ -13,6 +14,7 @@ import threading
 import time
 
 from fake_answers import MODES, Behaviour, answer as answer_to, behaviour
+from wires import wire_of
 
 
 @dataclasses.dataclass
@@ -27,7 +29,12 @@ class Seen:
 
     @property
     def stream(self):
-        return bool(isinstance(self.body, dict) and self.body.get("stream"))
+        return ":streamGenerateContent" in self.path or \
+            bool(isinstance(self.body, dict) and self.body.get("stream"))
+
+    @property
+    def wire(self):
+        return wire_of(self.path)
 
 
 class _Reader(asyncio.StreamReader):

@@ -90,15 +90,15 @@ static void invalid(struct request *request)
                                      .retry_after_ms = 1500});
 }
 
-/* `step` counts the pieces left, `input_tokens` the size of one. */
+/* `step` counts the pieces left, `model`'s input tokens the size of one. */
 static void stream_on(struct request *request)
 {
     while (request->step > 0) {
-        char *piece = arena_alloc(&request->arena, request->input_tokens);
-        memset(piece, 'x', request->input_tokens);
+        char *piece = arena_alloc(&request->arena, request->model.usage.input_tokens);
+        memset(piece, 'x', request->model.usage.input_tokens);
         request->step--;
         enum port_state state =
-            send(request, span_make(piece, request->input_tokens), MESSAGE_PIECE);
+            send(request, span_make(piece, request->model.usage.input_tokens), MESSAGE_PIECE);
         arena_reset(&request->arena);
         if (state == PORT_FULL) {
             atomic_fetch_add(&kit_seen.full, 1);
@@ -115,7 +115,7 @@ static void stream(struct request *request)
     char *end = NULL;
     (void)snprintf(text, sizeof text, "%.*s", (int)request->given.body.len, request->given.body.at);
     request->step = strtoul(text + 7, &end, 10);
-    request->input_tokens = strtoul(end, NULL, 10);
+    request->model.usage.input_tokens = strtoul(end, NULL, 10);
     stream_on(request);
 }
 

@@ -47,7 +47,7 @@ static void test_no_key_no_header(void **state)
         struct kit kit;
         struct asked asked;
         kit_init(&kit);
-        kit.settings.api_key = keys[i];
+        kit.api_key = keys[i];
         kit.upstream.script = answer_hi;
         kit_open(&kit);
         ask_and_wait(&kit, &asked, false, LLM_DONE);
@@ -376,7 +376,7 @@ static void test_nobody_listens(void **state)
     kit_fini(&other);
     kit_init(&kit);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
-    kit.settings.base_url = url;
+    kit.urls[0] = url;
     kit_open(&kit);
     for (int i = 0; i < 3; i++) {
         ask_and_wait(&kit, &asked, i == 1, LLM_UNREACHABLE);
@@ -396,7 +396,7 @@ static void check_by_name(bool ipv6)
     if (ipv6)
         upstream_move_to_ipv6(&kit.upstream);
     (void)snprintf(url, sizeof url, "http://localhost:%d/v1", kit.upstream.port);
-    kit.settings.base_url = url;
+    kit.urls[0] = url;
     kit.settings.pool_max_keepalive = 0;
     kit.upstream.script = answer_hi;
     kit_open(&kit);
@@ -459,13 +459,12 @@ static void test_a_name_that_does_not_resolve(void **state)
     (void)state;
     kit_init(&kit);
     kit.settings.pool_max_keepalive = 0;
-    kit.settings.base_url = "http://host.invalid";
+    kit.urls[0] = "http://host.invalid";
     kit.settings.connect_timeout_ms = 100;
     kit_open(&kit);
-    struct llm_settings settings = kit.settings;
-    settings.base_url = kit.base_url;
+    struct llm_settings settings;
     struct llm_client *by_name = kit.client;
-    struct llm_client *by_address = llm_client_new(&kit.loop, &kit.timers, &settings);
+    struct llm_client *by_address = kit_open_second(&kit, &settings);
     kit.upstream.script = answer_hi;
     for (int i = 0; i < 6; i++) {
         struct asked lost[4] = {0};
@@ -520,12 +519,11 @@ static void test_cancelled_while_connecting(void **state)
     kit.settings.pool_max_keepalive = 0;
     int listener = full_listener(filler, &port);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
-    kit.settings.base_url = url;
+    kit.urls[0] = url;
     kit_open(&kit);
-    struct llm_settings settings = kit.settings;
-    settings.base_url = kit.base_url;
+    struct llm_settings settings;
     struct llm_client *connecting = kit.client;
-    struct llm_client *answered = llm_client_new(&kit.loop, &kit.timers, &settings);
+    struct llm_client *answered = kit_open_second(&kit, &settings);
     kit.upstream.script = answer_hi;
     for (int i = 0; i < 6; i++) {
         struct asked stuck[4] = {0};

@@ -4,8 +4,9 @@
 static void open_offline(struct kit *kit, uint64_t word_delay_ms)
 {
     kit_init(kit);
-    kit->settings = (struct llm_settings){
-        .provider = LLM_OFFLINE, .total_timeout_ms = 1000, .offline_word_delay_ms = word_delay_ms};
+    kit->n_urls = 0;
+    kit->settings =
+        (struct llm_settings){.total_timeout_ms = 1000, .offline_word_delay_ms = word_delay_ms};
     kit_open(kit);
 }
 

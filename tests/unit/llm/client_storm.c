@@ -74,7 +74,7 @@ static void check_storm(const char *host)
     assert_non_null(asked);
     kit_init(&kit);
     (void)snprintf(url, sizeof url, "http://%s:%d/v1", host, kit.upstream.port);
-    kit.settings.base_url = url;
+    kit.urls[0] = url;
     kit.settings.pool_max = 64;
     kit.settings.total_timeout_ms = 100;
     kit.settings.first_token_timeout_ms = 50;

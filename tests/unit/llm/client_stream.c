@@ -139,7 +139,7 @@ static const struct ending {
      {{ACT_SAY, HEAD_STREAM, 0},
       {ACT_EVENT, "data: {\"choices\":[{\"delta\":{\"refusal\":\"no\"}}]}\n\n", 0},
       {ACT_HANG, NULL, 0}},
-     LLM_REJECTED,
+     LLM_FILTERED,
      ""},
     {"a reset right after the end",
      {{ACT_SAY, HEAD_STREAM, 0},

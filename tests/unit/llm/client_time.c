@@ -167,7 +167,7 @@ static void test_connect(void **state)
     (void)state;
     kit_init(&kit);
     (void)snprintf(url, sizeof url, "https://127.0.0.1:%d/v1", kit.upstream.port);
-    kit.settings.base_url = url;
+    kit.urls[0] = url;
     kit.settings.connect_timeout_ms = 60;
     kit_open(&kit);
     for (int i = 0; i < 2; i++) {

@@ -49,18 +49,44 @@ void kit_init(struct kit *kit)
     upstream_start(&kit->upstream, &kit->loop);
     (void)snprintf(kit->base_url, sizeof kit->base_url, "http://127.0.0.1:%d/v1",
                    kit->upstream.port);
-    kit->settings = (struct llm_settings){.provider = LLM_OPENAI,
-                                          .base_url = kit->base_url,
-                                          .api_key = "sk-test",
-                                          .model = "test-model",
-                                          .total_timeout_ms = patient_ms(4000),
+    kit->urls[0] = kit->base_url;
+    kit->n_urls = 1;
+    kit->dialect = &dialect_openai;
+    kit->api_key = "sk-test";
+    kit->breaker = (struct breaker_settings){.off = true};
+    kit->settings = (struct llm_settings){.total_timeout_ms = patient_ms(4000),
                                           .connect_timeout_ms = 2000,
                                           .pool_max = 8,
                                           .pool_max_keepalive = 4};
 }
 
+static void open_upstream(struct kit *kit, size_t place, const char *url)
+{
+    static const char *const names[] = {"first", "second", "third"};
+    struct llm_upstream *upstream = &kit->upstreams[place];
+    *upstream = (struct llm_upstream){.dialect = kit->dialect,
+                                      .name = names[place],
+                                      .base_url = url,
+                                      .model = "test-model",
+                                      .key = &kit->key};
+    llm_upstream_init(upstream, &kit->breaker);
+}
+
+struct llm_client *kit_open_second(struct kit *kit, struct llm_settings *settings)
+{
+    open_upstream(kit, 1, kit->base_url);
+    *settings = kit->settings;
+    settings->upstreams = &kit->upstreams[1];
+    return llm_client_new(&kit->loop, &kit->timers, settings);
+}
+
 void kit_open(struct kit *kit)
 {
+    llm_key_init(&kit->key, kit->api_key);
+    for (size_t i = 0; i < kit->n_urls; i++)
+        open_upstream(kit, i, kit->urls[i]);
+    kit->settings.upstreams = kit->upstreams;
+    kit->settings.n_upstreams = kit->n_urls;
     kit->client = llm_client_new(&kit->loop, &kit->timers, &kit->settings);
 }
 
@@ -80,6 +106,10 @@ void kit_fini(struct kit *kit)
     assert_int_equal(uv_run(&kit->loop, UV_RUN_DEFAULT), 0);
     assert_true(kit->closed);
     assert_int_equal(uv_loop_close(&kit->loop), 0);
+    for (size_t i = 0; i < 3; i++)
+        if (kit->upstreams[i].name != NULL)
+            llm_upstream_fini(&kit->upstreams[i]);
+    llm_key_fini(&kit->key);
     assert_int_equal(kit->timers.count, 0);
     timers_fini(&kit->timers);
 }

@@ -3,7 +3,7 @@
 #ifndef WEIR_TESTS_LLM_KIT_H
 #define WEIR_TESTS_LLM_KIT_H
 
-#include "shared/llm/llm.h"
+#include "shared/llm/upstream.h"
 #include "tests/unit/llm/upstream.h"
 
 #include <setjmp.h>
@@ -19,6 +19,14 @@ struct kit {
     struct upstream upstream;
     struct llm_settings settings;
     char base_url[128];
+    /* Of the upstreams that kit_open makes; those behind the first are its fallbacks. */
+    const char *urls[3];
+    size_t n_urls; /* 0: the offline model */
+    const struct dialect *dialect;
+    const char *api_key;
+    struct breaker_settings breaker;
+    struct llm_key key;
+    struct llm_upstream upstreams[3];
     struct llm_client *client;
     bool closed;
 };
@@ -44,6 +52,8 @@ struct asked {
 /* The loop and the upstream; then change settings; then kit_open. */
 void kit_init(struct kit *kit);
 void kit_open(struct kit *kit);
+/* One more client, of the fake upstream, beside one that looks for it elsewhere. */
+struct llm_client *kit_open_second(struct kit *kit, struct llm_settings *settings);
 /* Closes the client and lets the loop run empty. */
 void kit_fini(struct kit *kit);
 

@@ -8,8 +8,6 @@
 
 #include <cmocka.h>
 
-static struct openai openai;
-
 /* `json` has ' for ". */
 static json_t *from_quoted(const char *json)
 {
@@ -25,11 +23,25 @@ static json_t *from_quoted(const char *json)
     return parsed;
 }
 
+static void write_to(const struct conversation *what, struct buf *out)
+{
+    struct buf schema;
+    buf_init(&schema, NULL, 100000);
+    if (what->schema != NULL)
+        dialect_openai.write_schema(what->schema, &schema);
+    const struct dialect_request request = {.what = what,
+                                            .model = what->model.len > 0 ? what->model
+                                                                         : span_of("test-model"),
+                                            .schema = buf_span(&schema)};
+    dialect_openai.write(&request, out);
+    buf_fini(&schema);
+}
+
 static void check(const struct conversation *what, const char *expected)
 {
     struct buf out;
     buf_init(&out, NULL, 100000);
-    openai_write(&openai, what, &out);
+    write_to(what, &out);
     assert_false(out.overflow);
     json_t *got = json_loadb(out.at, out.len, JSON_REJECT_DUPLICATES, NULL);
     json_t *wanted = from_quoted(expected);
@@ -156,7 +168,7 @@ static void test_too_large(void **state)
     struct buf out;
     (void)state;
     buf_init(&out, NULL, 80);
-    openai_write(&openai, &what, &out);
+    write_to(&what, &out);
     assert_true(out.overflow);
     buf_fini(&out);
 }
@@ -168,8 +180,5 @@ int main(void)
         cmocka_unit_test(test_schema),          cmocka_unit_test(test_what_the_strict_mode_takes),
         cmocka_unit_test(test_too_large),
     };
-    openai_init(&openai, "test-model");
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    openai_fini(&openai);
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,9 +58,9 @@ static const struct answer answers[] = {
      "{'choices':[{'index':0,'message':{'role':'assistant','content':null,'refusal':"
      "'SECRET "
      "prose'},'finish_reason':'stop'}],'usage':{'prompt_tokens':81,'completion_tokens':11}}",
-     LLM_REJECTED, NULL, "the model refused", 81, 11},
+     LLM_FILTERED, NULL, "the model refused", 81, 11},
     {200, "{'choices':[{'message':{'content':'par'},'finish_reason':'content_filter'}]}",
-     LLM_REJECTED, NULL, "content_filter", -1, -1},
+     LLM_FILTERED, NULL, "content_filter", -1, -1},
     /* not the shape */
     {200, "{'choices':[{'message':{'content':null,'tool_calls':[{'id':'call_1'}]}}]}", LLM_GARBLED,
      NULL, NULL, -1, -1},
@@ -112,7 +112,7 @@ static const struct answer answers[] = {
 };
 
 static void check_result(const char *what, const struct answer *row,
-                         const struct llm_result *result, const struct openai_text *text)
+                         const struct llm_result *result, const struct dialect_text *text)
 {
     if (result->end != row->end)
         fail_msg("%s: end %d, %s", what, result->end, result->reason);
@@ -137,11 +137,11 @@ static void test_answers(void **state)
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         struct buf body = unquote(answers[i].body);
         struct llm_result result = {.http_status = answers[i].status};
-        struct openai_text text;
+        struct dialect_text text;
         openai_read(buf_span(&body), &result, &text);
         check_result(answers[i].body, &answers[i], &result, &text);
-        openai_drop(&text);
-        openai_drop(&text);
+        dialect_drop(&text);
+        dialect_drop(&text);
         buf_fini(&body);
     }
 }
@@ -170,10 +170,10 @@ static const struct answer chunks[] = {
     /* Azure begins with what its filter found. */
     {0, "{'choices':[],'prompt_filter_results':[{'prompt_index':0}],'id':''}", LLM_DONE, "", NULL,
      -1, -1},
-    {0, "{'choices':[{'index':0,'delta':{'refusal':'SECRET'}}]}", LLM_REJECTED, NULL,
+    {0, "{'choices':[{'index':0,'delta':{'refusal':'SECRET'}}]}", LLM_FILTERED, NULL,
      "the model refused", -1, -1},
     {0, "{'choices':[{'index':0,'delta':{'content':'x'},'finish_reason':'content_filter'}]}",
-     LLM_REJECTED, NULL, "content_filter", -1, -1},
+     LLM_FILTERED, NULL, "content_filter", -1, -1},
     {0, "{'error':{'message':'SECRET','type':'server_error','code':500}}", LLM_FAILED, NULL,
      "an error in the stream, server_error, 500", -1, -1},
     {0, "{'error':'SECRET'}", LLM_FAILED, NULL, "an error in the stream", -1, -1},
@@ -193,10 +193,10 @@ static void test_chunks(void **state)
     for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
         struct buf data = unquote(chunks[i].body);
         struct llm_result result = {.http_status = 200};
-        struct openai_text text;
-        openai_read_chunk(SPAN_EMPTY, buf_span(&data), &result, &text);
+        struct dialect_text text;
+        openai_read_event(SPAN_EMPTY, buf_span(&data), &result, &text);
         check_result(chunks[i].body, &chunks[i], &result, &text);
-        openai_drop(&text);
+        dialect_drop(&text);
         buf_fini(&data);
     }
 }
@@ -207,36 +207,65 @@ static void test_an_event_called_error(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) {
         struct llm_result result = {.http_status = 200};
-        struct openai_text text;
-        openai_read_chunk(span_of("error"), span_of(data[i]), &result, &text);
+        struct dialect_text text;
+        openai_read_event(span_of("error"), span_of(data[i]), &result, &text);
         assert_int_equal(result.end, LLM_FAILED);
         assert_int_equal(text.text.len, 0);
     }
 }
 
+static bool is_end(const char *data)
+{
+    struct llm_result result = {.http_status = 200};
+    struct dialect_text text;
+    openai_read_event(SPAN_EMPTY, span_of(data), &result, &text);
+    bool last = text.last;
+    dialect_drop(&text);
+    return last;
+}
+
 static void test_end_marker(void **state)
 {
     (void)state;
-    assert_true(openai_is_end(span_of("[DONE]")));
-    assert_true(openai_is_end(span_of("[DONE] ")));
-    assert_false(openai_is_end(span_of("[DONE")));
-    assert_false(openai_is_end(span_of("\"[DONE]\"")));
-    assert_false(openai_is_end(SPAN_EMPTY));
+    assert_true(is_end("[DONE]"));
+    assert_true(is_end("[DONE] "));
+    assert_false(is_end("[DONE"));
+    assert_false(is_end("\"[DONE]\""));
+    assert_false(is_end(""));
+    assert_false(is_end("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"));
+}
+
+static void test_stop_reasons(void **state)
+{
+    static const struct {
+        const char *data;
+        enum llm_stop stop;
+    } rows[] = {{"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", LLM_STOP_END},
+                {"{\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}", LLM_STOP_LENGTH},
+                {"{\"choices\":[{\"delta\":{},\"finish_reason\":null}]}", LLM_STOP_UNSAID}};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct llm_result result = {.http_status = 200};
+        struct dialect_text text;
+        openai_read_event(SPAN_EMPTY, span_of(rows[i].data), &result, &text);
+        assert_int_equal(result.stop, rows[i].stop);
+        dialect_drop(&text);
+    }
 }
 
 /* Usage that was known stays when a later chunk says nothing of it. */
 static void test_usage_stays(void **state)
 {
     struct llm_result result = {.http_status = 200};
-    struct openai_text text;
+    struct dialect_text text;
     (void)state;
-    openai_read_chunk(SPAN_EMPTY,
+    openai_read_event(SPAN_EMPTY,
                       span_of("{\"choices\":[],\"usage\":{\"prompt_tokens\":5,"
                               "\"completion_tokens\":7}}"),
                       &result, &text);
-    openai_drop(&text);
-    openai_read_chunk(SPAN_EMPTY, span_of("{\"choices\":[],\"usage\":null}"), &result, &text);
-    openai_drop(&text);
+    dialect_drop(&text);
+    openai_read_event(SPAN_EMPTY, span_of("{\"choices\":[],\"usage\":null}"), &result, &text);
+    dialect_drop(&text);
     assert_true(result.usage.known);
     assert_int_equal(result.usage.output_tokens, 7);
 }
@@ -248,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_an_event_called_error),
         cmocka_unit_test(test_end_marker),
+        cmocka_unit_test(test_stop_reasons),
         cmocka_unit_test(test_usage_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ struct llm_call {
 };
 
 static struct llm_call the_call;
-static unsigned calls, cancels;
+static unsigned calls, cancels, give_ups;
 static char asked[4096];
 static bool asked_for_stream;
 static const char *asked_schema;
@@ -55,6 +55,18 @@ void llm_cancel(struct llm_call *call)
 {
     assert_ptr_equal(call, &the_call);
     cancels++;
+}
+
+void llm_give_up(struct llm_call *call)
+{
+    give_ups++;
+    llm_cancel(call);
+}
+
+void llm_account(const struct llm_call *call, struct llm_account *account)
+{
+    (void)call;
+    *account = (struct llm_account){.provider = "fake", .attempts = 1};
 }
 
 void llm_pause(struct llm_call *call)
@@ -183,7 +195,7 @@ static int set_up(void **state)
 {
     (void)state;
     now_ns = 5000000000;
-    calls = cancels = finishes = sends = 0;
+    calls = cancels = give_ups = finishes = sends = 0;
     sent[0] = whole[0] = asked[0] = '\0';
     port_is_full = leave_in_send = false;
     return 0;
@@ -418,6 +430,8 @@ static void each_end_of_the_model_has_its_verdict(void **state)
         {LLM_GARBLED, VERDICT_UPSTREAM_GARBLED},
         {LLM_TOO_LARGE, VERDICT_UPSTREAM_GARBLED},
         {LLM_CUT, VERDICT_UPSTREAM_CUT},
+        {LLM_FILTERED, VERDICT_UPSTREAM_FILTERED},
+        {LLM_OPEN, VERDICT_BREAKER_OPEN},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         finishes = 0;
@@ -462,6 +476,7 @@ static void the_deadline_ends_the_request_and_its_call(void **state)
     timers_run(&timers, 6000);
     assert_ended(VERDICT_UPSTREAM_TIMED_OUT);
     assert_int_equal(cancels, 1);
+    assert_int_equal(give_ups, 1); /* the model is to blame */
 }
 
 static void a_shorter_deadline_of_the_client_counts(void **state)
@@ -472,6 +487,7 @@ static void a_shorter_deadline_of_the_client_counts(void **state)
     request_begin(request);
     timers_run(&timers, 5010);
     assert_ended(VERDICT_TIMED_OUT);
+    assert_int_equal(give_ups, 0); /* and here it is not */
 
     finishes = 0;
     calls = 0;

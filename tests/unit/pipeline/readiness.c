@@ -46,11 +46,51 @@ static void an_info_reason_never_fails_it(void **state)
                             "[{\"class\":\"info\",\"reason\":\"offline_model\"}]}");
 }
 
+static struct readiness_providers stand;
+
+static void providers_now(void *context, struct readiness_providers *now)
+{
+    assert_ptr_equal(context, &stand);
+    *now = stand;
+}
+
+static void providers_count_when_none_is_left(void **state)
+{
+    static const struct {
+        struct readiness_providers stand;
+        const char *body;
+    } rows[] = {
+        {{1, 1, 0}, "{\"status\":\"ok\"}"},
+        {{1, 0, 0},
+         "{\"status\":\"unavailable\",\"reasons\":[{\"class\":\"warn\",\"reason\":"
+         "\"breaker_open\"}]}"},
+        {{1, 0, 1},
+         "{\"status\":\"unavailable\",\"reasons\":[{\"class\":\"warn\",\"reason\":"
+         "\"credentials_missing\"}]}"},
+        {{2, 1, 0},
+         "{\"status\":\"ok\",\"reasons\":[{\"class\":\"info\",\"reason\":\"breaker_open\"}]}"},
+        {{3, 1, 1},
+         "{\"status\":\"ok\",\"reasons\":[{\"class\":\"info\",\"reason\":"
+         "\"credentials_missing\"},{\"class\":\"info\",\"reason\":\"breaker_open\"}]}"},
+    };
+    (void)state;
+    struct readiness readiness;
+    readiness_init(&readiness);
+    readiness.providers = providers_now;
+    readiness.providers_context = &stand;
+    atomic_store(&readiness.started, true);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        stand = rows[i].stand;
+        assert_body(&readiness, rows[i].body);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_instance_is_ready_between_start_and_drain),
         cmocka_unit_test(an_info_reason_never_fails_it),
+        cmocka_unit_test(providers_count_when_none_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* What the mode decides, and what must be safe before anything is served. */
 #include "server/config.h"
+#include "shared/llm/dialect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -161,6 +162,83 @@ static void test_keys(void **state)
     assert_true(names("x"));
 }
 
+static void test_providers(void **state)
+{
+    static const struct {
+        const char *openai, *gemini, *anthropic, *url, *provider, *model;
+    } rows[] = {
+        {"k", "", "", "", "openai", "gpt-4o-mini"},
+        {"", "k", "", "", "gemini", "gemini-2.5-flash"},
+        {"", "", "k", "", "anthropic", "claude-sonnet-4-5"},
+        {"", "k", "k", "", "gemini", "gemini-2.5-flash"},
+        {"k", "k", "k", "", "openai", "gpt-4o-mini"},
+        {"", "k", "", "http://localhost:11434/v1", "openai", "gpt-4o-mini"},
+        {"", "", "", "", "auto", "gpt-4o-mini"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        config = (struct config){0};
+        for (size_t j = 0; j < CONFIG_COUNT_OF_SETTINGS; j++)
+            assert_true(config_parse(&config, j, config_rows[j].initial, error));
+        config.auth_mode = "none";
+        config.openai_api_key = rows[i].openai;
+        config.gemini_api_key = rows[i].gemini;
+        config.anthropic_api_key = rows[i].anthropic;
+        config.llm_base_url = rows[i].url;
+        config_complete(&config, nothing);
+        assert_string_equal(config.llm_provider, rows[i].provider);
+        assert_string_equal(config.llm_model, rows[i].model);
+        assert_int_equal(config.llm_unsaid, strcmp(rows[i].provider, "auto") == 0);
+    }
+    static const char *const keys[] = {"OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY"};
+    static const char *const names_of[] = {"openai", "gemini", "anthropic"};
+    for (size_t i = 0; i < 3; i++) {
+        begin_safe();
+        config.llm_provider = names_of[i];
+        config.llm_base_url = dialect_find(span_of(names_of[i]))->usual_url;
+        assert_false(check());
+        assert_true(names(keys[i]));
+        config.credentials_url = "https://keys.example.com"; /* has it */
+        assert_false(check());
+        assert_true(names("CREDENTIALS_TOKEN"));
+        config.credentials_token = "t";
+        assert_true(check());
+        config.credentials_url = "http://keys.example.com";
+        assert_false(check());
+        assert_true(names("CREDENTIALS_URL"));
+    }
+}
+
+static void test_fallbacks(void **state)
+{
+    (void)state;
+    begin_safe();
+    config.llm_provider = "openai";
+    config.openai_api_key = "k";
+    config.llm_base_url = "https://llm.example.com/v1";
+    static const char *const bad[] = {
+        "mistral:x",                           /* nobody's name */
+        "gemini:gemini-2.5-flash",             /* no key */
+        "openai:gpt-4o",                       /* would get the key of llm.example.com */
+        "openai:x@http://llm2.example.com/v1", /* no TLS */
+        "openai:x@https://user:pw@llm2.example.com/v1",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        config.llm_fallbacks = bad[i];
+        if (check())
+            fail_msg("%s", bad[i]);
+        assert_null(strstr(error, "pw"));
+    }
+    config.llm_fallbacks = "openai:x@https://llm2.example.com/v1, openai:y@http://127.0.0.1:1/v1";
+    assert_true(check());
+    config.llm_fallbacks = "gemini:gemini-2.5-flash";
+    config.gemini_api_key = "k";
+    assert_true(check());
+    config.llm_base_url = dialect_openai.usual_url;
+    config.llm_fallbacks = "openai:gpt-4o";
+    assert_true(check());
+}
+
 static void test_urls(void **state)
 {
     (void)state;
@@ -245,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_single_port_on_cloud_run),
         cmocka_unit_test(test_one_port_twice),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_providers),
+        cmocka_unit_test(test_fallbacks),
         cmocka_unit_test(test_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,7 @@ static struct readiness readiness;
 static struct core core;
 static struct rest *rest;
 static struct worker *worker;
-static const struct llm_settings llm = {
-    .provider = LLM_OFFLINE, .base_url = "", .model = "m", .total_timeout_ms = 1000};
+static const struct llm_settings llm = {.total_timeout_ms = 1000};
 static atomic_uint n_closed;
 static sem_t done;
 

@@ -1,0 +1,139 @@
+/* Anthropic's messages: writing requests. */
+#include "shared/llm/anthropic.h"
+
+#include "shared/base/must.h"
+#include "shared/llm/writing.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+/* It has to be said; what all current models can do. */
+enum { USUAL_MAX_TOKENS = 4096, TOOL_NAME_CHARACTERS = 64 };
+
+static void write_image(struct buf *out, struct span url)
+{
+    struct span type, base64;
+    buf_put_text(out, "{\"type\":\"image\",\"source\":{\"type\":");
+    if (writing_data_url(url, &type, &base64)) {
+        buf_put_text(out, "\"base64\",\"media_type\":");
+        buf_put_json_string(out, type);
+        buf_put_text(out, ",\"data\":");
+        buf_put_json_string(out, base64);
+    } else {
+        buf_put_text(out, "\"url\",\"url\":");
+        buf_put_json_string(out, url);
+    }
+    buf_put_text(out, "}}");
+}
+
+/* Empty texts are refused there. */
+static void write_message(struct buf *out, const struct chat_message *message)
+{
+    bool first = true;
+    buf_put_text(out, message->role == CHAT_MODEL ? "{\"role\":\"assistant\",\"content\":["
+                                                  : "{\"role\":\"user\",\"content\":[");
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct chat_part *part = &message->parts[i];
+        if (part->text.len == 0)
+            continue;
+        if (!first)
+            buf_put_char(out, ',');
+        first = false;
+        if (part->kind == CHAT_IMAGE) {
+            write_image(out, part->text);
+            continue;
+        }
+        buf_put_text(out, "{\"type\":\"text\",\"text\":");
+        buf_put_json_string(out, part->text);
+        buf_put_char(out, '}');
+    }
+    buf_put_text(out, "]}");
+}
+
+static void write_system(const struct conversation *what, struct buf *out)
+{
+    size_t begin = out->len;
+    buf_put_text(out, ",\"system\":\"");
+    bool any = writing_system(what, out);
+    buf_put_char(out, '"');
+    if (!any && !out->overflow)
+        out->len = begin;
+}
+
+static void write_tool(const struct dialect_request *request, struct buf *out)
+{
+    const char *said = request->what->schema_name;
+    struct span name = span_of(said != NULL ? said : "answer");
+    if (name.len > TOOL_NAME_CHARACTERS)
+        name.len = TOOL_NAME_CHARACTERS;
+    buf_put_text(out, ",\"tools\":[{\"name\":");
+    buf_put_json_string(out, name);
+    buf_put_text(out, ",\"description\":\"Takes the answer. Always call it.\",\"input_schema\":");
+    buf_put_span(out, request->schema);
+    buf_put_text(out, "}],\"tool_choice\":{\"type\":\"tool\",\"name\":");
+    buf_put_json_string(out, name);
+    buf_put_char(out, '}');
+}
+
+void anthropic_write(const struct dialect_request *request, struct buf *out)
+{
+    const struct conversation *what = request->what;
+    bool first = true;
+    buf_put_text(out, "{\"model\":");
+    buf_put_json_string(out, request->model);
+    buf_printf(out, ",\"max_tokens\":%ld",
+               what->max_output_tokens > 0 ? what->max_output_tokens : USUAL_MAX_TOKENS);
+    write_system(what, out);
+    buf_put_text(out, ",\"messages\":[");
+    for (size_t i = 0; i < what->n_messages; i++) {
+        const struct chat_message *message = &what->messages[i];
+        if (message->role == CHAT_SYSTEM || !writing_has_words(message))
+            continue;
+        if (!first)
+            buf_put_char(out, ',');
+        first = false;
+        write_message(out, message);
+    }
+    if (first) /* it wants one */
+        buf_put_text(out, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+                          "\"Go ahead.\"}]}");
+    buf_put_char(out, ']');
+    if (what->temperature >= 0) /* from 0 to 1 */
+        buf_printf(out, ",\"temperature\":%.6g", what->temperature < 1 ? what->temperature : 1);
+    if (request->schema.len > 0)
+        write_tool(request, out);
+    if (what->stream)
+        buf_put_text(out, ",\"stream\":true");
+    buf_put_char(out, '}');
+}
+
+void anthropic_write_schema(const char *schema, struct buf *out)
+{
+    json_t *parsed = json_loads(schema, JSON_REJECT_DUPLICATES, NULL);
+    const char *type = json_string_value(json_object_get(parsed, "type"));
+    if (type != NULL && strcmp(type, "object") == 0) {
+        char *text = json_dumps(parsed, JSON_COMPACT);
+        must(text != NULL);
+        buf_put_text(out, text);
+        free(text);
+    }
+    json_decref(parsed);
+}
+
+static void write_path(struct span model, bool stream, struct buf *out)
+{
+    (void)model;
+    (void)stream;
+    buf_put_text(out, "/messages");
+}
+
+const struct dialect dialect_anthropic = {.name = "anthropic",
+                                          .usual_url = "https://api.anthropic.com/v1",
+                                          .usual_model = "claude-sonnet-4-5",
+                                          .key_header = "x-api-key: ",
+                                          .fixed_header = "anthropic-version: 2023-06-01",
+                                          .write_path = write_path,
+                                          .write_schema = anthropic_write_schema,
+                                          .write = anthropic_write,
+                                          .read = anthropic_read,
+                                          .read_event = anthropic_read_event};

@@ -1,0 +1,141 @@
+/* Gemini's generateContent: writing requests. */
+#include "shared/llm/gemini.h"
+
+#include "shared/llm/writing.h"
+
+static void write_image(struct buf *out, struct span url)
+{
+    struct span type, base64;
+    if (writing_data_url(url, &type, &base64)) {
+        buf_put_text(out, "{\"inlineData\":{\"mimeType\":");
+        buf_put_json_string(out, type);
+        buf_put_text(out, ",\"data\":");
+        buf_put_json_string(out, base64);
+        buf_put_text(out, "}}");
+        return;
+    }
+    const char *promised = writing_image_type(url);
+    buf_put_text(out, "{\"fileData\":{");
+    if (promised != NULL)
+        buf_printf(out, "\"mimeType\":\"%s\",", promised);
+    buf_put_text(out, "\"fileUri\":");
+    buf_put_json_string(out, url);
+    buf_put_text(out, "}}");
+}
+
+static void write_message(struct buf *out, const struct chat_message *message)
+{
+    bool first = true;
+    buf_put_text(out, message->role == CHAT_MODEL ? "{\"role\":\"model\",\"parts\":["
+                                                  : "{\"role\":\"user\",\"parts\":[");
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct chat_part *part = &message->parts[i];
+        if (part->text.len == 0)
+            continue;
+        if (!first)
+            buf_put_char(out, ',');
+        first = false;
+        if (part->kind == CHAT_IMAGE) {
+            write_image(out, part->text);
+            continue;
+        }
+        buf_put_text(out, "{\"text\":");
+        buf_put_json_string(out, part->text);
+        buf_put_char(out, '}');
+    }
+    buf_put_text(out, "]}");
+}
+
+/* The rules and, where the provider cannot take the schema, the schema in words. */
+static void write_system(const struct dialect_request *request, struct buf *out)
+{
+    const struct conversation *what = request->what;
+    size_t begin = out->len;
+    buf_put_text(out, "\"systemInstruction\":{\"parts\":[{\"text\":\"");
+    bool any = writing_system(what, out);
+    if (what->schema != NULL && request->schema.len == 0) {
+        buf_put_text(out, any ? "\\n\\n" : "");
+        buf_put_text(out, "Answer with one JSON value that fits this JSON Schema, and with nothing "
+                          "else:\\n");
+        buf_put_json(out, span_of(what->schema));
+        any = true;
+    }
+    buf_put_text(out, "\"}]},");
+    if (!any && !out->overflow)
+        out->len = begin;
+}
+
+static void write_config(const struct dialect_request *request, struct buf *out)
+{
+    const struct conversation *what = request->what;
+    const char *comma = "";
+    if (what->temperature < 0 && what->max_output_tokens <= 0 && what->schema == NULL)
+        return;
+    buf_put_text(out, ",\"generationConfig\":{");
+    if (what->temperature >= 0) {
+        buf_printf(out, "\"temperature\":%.6g", what->temperature);
+        comma = ",";
+    }
+    if (what->max_output_tokens > 0) {
+        buf_printf(out, "%s\"maxOutputTokens\":%ld", comma, what->max_output_tokens);
+        comma = ",";
+    }
+    if (what->schema != NULL)
+        buf_printf(out, "%s\"responseMimeType\":\"application/json\"", comma);
+    if (request->schema.len > 0) {
+        buf_put_text(out, ",\"responseSchema\":");
+        buf_put_span(out, request->schema);
+    }
+    buf_put_char(out, '}');
+}
+
+void gemini_write(const struct dialect_request *request, struct buf *out)
+{
+    const struct conversation *what = request->what;
+    bool first = true;
+    buf_put_char(out, '{');
+    write_system(request, out);
+    buf_put_text(out, "\"contents\":[");
+    for (size_t i = 0; i < what->n_messages; i++) {
+        const struct chat_message *message = &what->messages[i];
+        if (message->role == CHAT_SYSTEM || !writing_has_words(message))
+            continue;
+        if (!first)
+            buf_put_char(out, ',');
+        first = false;
+        write_message(out, message);
+    }
+    if (first) /* it wants one */
+        buf_put_text(out, "{\"role\":\"user\",\"parts\":[{\"text\":\"Go ahead.\"}]}");
+    buf_put_char(out, ']');
+    write_config(request, out);
+    buf_put_char(out, '}');
+}
+
+/* "gemini-2.5-flash", or a resource's whole name such as "tunedModels/mine". */
+static void write_path(struct span model, bool stream, struct buf *out)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    bool whole = model.len > 0 && memchr(model.at, '/', model.len) != NULL;
+    buf_put_text(out, whole ? "/" : "/models/");
+    for (size_t i = 0; i < model.len; i++) {
+        char c = model.at[i];
+        if (c != '\0' && strchr(plain, c) != NULL)
+            buf_put_char(out, c);
+        else
+            buf_printf(out, "%%%02X", (unsigned)(unsigned char)c);
+    }
+    buf_put_text(out, stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+}
+
+const struct dialect dialect_gemini = {.name = "gemini",
+                                       .usual_url =
+                                           "https://generativelanguage.googleapis.com/v1beta",
+                                       .usual_model = "gemini-2.5-flash",
+                                       .key_header = "x-goog-api-key: ",
+                                       .write_path = write_path,
+                                       .write_schema = gemini_write_schema,
+                                       .write = gemini_write,
+                                       .read = gemini_read,
+                                       .read_event = gemini_read_event};

@@ -1,0 +1,82 @@
+#include "shared/llm/reading.h"
+
+#include <stdio.h>
+
+enum { WORD_CHARACTERS = 40 };
+
+json_t *reading_parse(struct span text)
+{
+    json_t *document = json_loadb(text.len > 0 ? text.at : "", text.len, 0, NULL);
+    if (json_is_object(document))
+        return document;
+    json_decref(document);
+    return NULL;
+}
+
+void reading_note(struct llm_result *result, const char *text)
+{
+    size_t len = strlen(result->reason);
+    (void)snprintf(result->reason + len, sizeof result->reason - len, "%s%s", len > 0 ? ", " : "",
+                   text);
+}
+
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+void reading_word(struct llm_result *result, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+    const char *text = json_string_value(value);
+    char word[WORD_CHARACTERS + 1] = "";
+    size_t len = 0;
+    if (json_is_integer(value))
+        (void)snprintf(word, sizeof word, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    for (; text != NULL && text[len] != '\0' && len < WORD_CHARACTERS; len++)
+        word[len] = text[len];
+    for (size_t i = 0; word[i] != '\0'; i++)
+        if (!is_plain(word[i]))
+            word[i] = '?';
+    if (word[0] != '\0')
+        reading_note(result, word);
+}
+
+void reading_end(struct llm_result *result, enum llm_end end, const char *reason)
+{
+    result->end = end;
+    reading_note(result, reason);
+}
+
+bool reading_count(const json_t *object, const char *member, uint64_t *count)
+{
+    const json_t *value = json_object_get(object, member);
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *count = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+void reading_add(struct dialect_text *text, struct span part)
+{
+    if (text->text.len == 0) {
+        text->text = part;
+        return;
+    }
+    if (part.len == 0)
+        return;
+    if (text->joined.len == 0) {
+        buf_init(&text->joined, NULL, LLM_ANSWER_BYTES);
+        buf_put_span(&text->joined, text->text);
+    }
+    buf_put_span(&text->joined, part);
+    text->text = buf_span(&text->joined);
+}
+
+void reading_keep(json_t *document, const struct llm_result *result, struct dialect_text *text)
+{
+    text->document = document;
+    if (result->end != LLM_DONE)
+        dialect_drop(text);
+}

@@ -1,0 +1,24 @@
+/* What the readers of the dialects share: JSON with suspicion, and reasons without prose. */
+#ifndef WEIR_LLM_READING_H
+#define WEIR_LLM_READING_H
+
+#include "shared/llm/dialect.h"
+
+#include <jansson.h>
+
+/* A JSON object without NUL and in UTF-8 only; NULL: it is none. */
+json_t *reading_parse(struct span text);
+/* Adds to result->reason. */
+void reading_note(struct llm_result *result, const char *text);
+/* Adds the member, if it is a text or a number: a word of the provider's lists. */
+void reading_word(struct llm_result *result, const json_t *object, const char *member);
+void reading_end(struct llm_result *result, enum llm_end end, const char *reason);
+/* A count of tokens; false: it is none, and *count is left alone. */
+MUST_USE bool reading_count(const json_t *object, const char *member, uint64_t *count);
+/* Adds a part to the text. The document must outlive the text; see reading_keep. */
+void reading_add(struct dialect_text *text, struct span part);
+/* At the end of a reading: LLM_DONE keeps the document for its texts, else it goes with the text.
+ */
+void reading_keep(json_t *document, const struct llm_result *result, struct dialect_text *text);
+
+#endif

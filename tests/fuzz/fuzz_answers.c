@@ -1,0 +1,43 @@
+/* Answers and events of each provider. The first byte says whose, the second how it is read.
+ * Whatever comes, the end is one of the list, a text is there only with LLM_DONE and is clean, and
+ * the reason is printable. */
+#include "shared/base/utf8.h"
+#include "shared/llm/credentials.h"
+#include "shared/llm/dialect.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(const struct llm_result *result, const struct dialect_text *text)
+{
+    must((unsigned)result->end <= LLM_OPEN);
+    if (result->end != LLM_DONE)
+        must(text->text.len == 0 && text->document == NULL && result->reason[0] != '\0');
+    must(utf8_valid_bytes(text->text) == text->text.len);
+    must(text->text.len == 0 || memchr(text->text.at, '\0', text->text.len) == NULL);
+    for (const char *at = result->reason; *at != '\0'; at++)
+        must(*at >= ' ' && *at <= '~');
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct dialect *const dialects[] = {&dialect_openai, &dialect_gemini,
+                                                     &dialect_anthropic};
+    static const int statuses[] = {200, 400, 429, 529};
+    if (size < 2)
+        return 0;
+    const struct dialect *dialect = dialects[data[0] % 3];
+    struct span rest = span_make((const char *)data + 2, size - 2);
+    struct llm_result result = {.http_status = statuses[data[1] / 2 % 4]};
+    struct dialect_text text = {0};
+    if (data[1] % 2 == 0)
+        dialect->read(rest, &result, &text);
+    else
+        dialect->read_event(data[1] > 128 ? span_of("error") : SPAN_EMPTY, rest, &result, &text);
+    check(&result, &text);
+    dialect_drop(&text);
+    free(credentials_read(rest));
+    return 0;
+}
