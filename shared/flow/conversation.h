@@ -21,11 +21,11 @@ enum chat_part_kind {
 
 struct chat_part {
     enum chat_part_kind kind;
-    bool failed;      /* CHAT_TOOL_RESULT: it says what went wrong */
     struct span text; /* the text; the image's URL; a call's arguments or a result, as JSON */
     struct span name; /* the tool's; of an image: the request's field that its URL is from */
     struct span id;   /* of the call, as the provider has it; some have none */
     struct span echo; /* of a call: what the provider wants to see again; opaque */
+    bool failed;      /* CHAT_TOOL_RESULT: it says what went wrong */
 };
 
 /* A function that the model may call; static. */

@@ -25,6 +25,7 @@
 enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024, LLM_UPSTREAMS_MOST = 8 };
 
 struct llm_upstream;
+struct tool_calls;
 
 /* Settings; fixed after start. Strings are borrowed and must outlive the client. */
 struct llm_settings {
@@ -82,6 +83,11 @@ struct llm_result {
     struct llm_usage usage;
     enum llm_stop stop;
     struct llm_account account;
+    /* LLM_DONE: tools that the model wants called before it goes on; only where some are on offer.
+     * `text`, or what came in pieces, is then what it said before. */
+    const struct chat_part *calls;
+    size_t n_calls;
+    struct tool_calls *drafts; /* the client's own; NULL: no tools are on offer */
     int http_status;         /* also one that an error within the answer stands for; 0: none came */
     uint64_t retry_after_ms; /* 0: not said */
     char reason[128];        /* for the log, never for the caller: no secrets, no bodies */
