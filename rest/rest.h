@@ -23,6 +23,11 @@ struct rest_settings {
     uint64_t read_timeout_ms;       /* for a client to read what waits for it when all is said */
     size_t gzip_min_bytes;          /* 0: never */
     uint64_t sse_comment_ms;        /* silence after which a comment line is sent */
+    /* Lists of shared/policy/origins.h and hosts.h, well formed; they outlive the listener.
+     * NULL is the empty list. */
+    const char *cors_allowed_origins;
+    const char *trusted_hosts;
+    uint64_t hsts_max_age_s; /* 0: no Strict-Transport-Security */
     /* A connection that was handed over is gone. Called on the worker's thread. */
     void (*closed)(void *context, const struct peer *peer);
     void *context;
@@ -41,8 +46,12 @@ void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *pe
  * is NULL or a reference that becomes the worker's. */
 void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
                                struct certificate *certificate);
-/* No new requests on idle connections: they are closed; busy ones end after their response. */
+/* Every connection ends after its next response. Idle ones are closed, at once or, where a request
+ * may be on its way (they were in use a moment ago, or have sent a part of it), a little later. */
 void rest_worker_drain(struct rest_worker *worker);
+/* The time for that is up: connections without a request are closed now. After drain, behind
+ * core_worker_cut. */
+void rest_worker_cut(struct rest_worker *worker);
 /* Ends what is left: pending requests are abandoned, sockets shut down. */
 void rest_worker_abort(struct rest_worker *worker);
 /* Connections still open. */

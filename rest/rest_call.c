@@ -6,6 +6,7 @@
 #include "rest/rest_problem.h"
 #include "shared/base/tick.h"
 #include "shared/flow/json.h"
+#include "shared/policy/hosts.h"
 
 #include <sys/socket.h>
 
@@ -98,10 +99,24 @@ void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const 
     h2o_send(req, &bytes, type != NULL && !head && body.len > 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
 }
 
+/* Our own TLS; or the word of a proxy, if that is one of ours. */
+static bool is_https(h2o_req_t *req, const struct request *request)
+{
+    if (rest_connection_of(req)->relayed)
+        return true;
+    return request->behind_proxy && rest_says_https(rest_header_find(req, "x-forwarded-proto"));
+}
+
+void rest_common_headers(h2o_req_t *req, const struct request *request)
+{
+    const struct rest *rest = rest_connection_of(req)->worker->rest;
+    rest_headers_add(req, &rest->headers, is_https(req, request), request->id);
+}
+
 void rest_call_headers(struct rest_call *call)
 {
     const struct request *request = &call->request;
-    rest_headers_add(call->req, request->id);
+    rest_common_headers(call->req, request);
     for (size_t i = 0; i < request->n_notes; i++)
         rest_header_add(call->req, request->notes[i].name, request->notes[i].value);
 }
@@ -125,7 +140,7 @@ static void respond_problem(struct rest_call *call, const struct verdict *verdic
 
 static void respond_own(struct rest_call *call, const struct verdict *verdict)
 {
-    rest_headers_add(call->req, call->request.id);
+    rest_common_headers(call->req, &call->request);
     rest_respond(call->connection->worker, call->req, verdict_row(verdict->code)->http_status,
                  verdict->code == VERDICT_NO_CONTENT ? NULL : "application/json", call->own_body);
 }
@@ -208,6 +223,7 @@ static void dispose(void *pointer)
     call->req = NULL;
     if (call->connection->call == call)
         call->connection->call = NULL;
+    call->connection->active_ms = tick_now_ms();
     if (!call->request.finished)
         request_abandon(&call->request);
     rest_leave_end(call);
@@ -246,6 +262,23 @@ static struct verdict check_framing(h2o_req_t *req)
     if (verdict.code != VERDICT_OK)
         req->http1_is_persistent = 0;
     return verdict;
+}
+
+/* Probes come with the instance's own address as Host, which nobody can list (H5). */
+static bool is_probe(const struct rest_route *route)
+{
+    return route != NULL && ((route->get != NULL && route->get->kind == CONTRACT_HEALTH) ||
+                             route->system == REST_READY || route->system == REST_UP);
+}
+
+/* The Host decides nothing but whether the request is for us; which is said before its route is. */
+static struct verdict check_host(const struct rest *rest, const h2o_req_t *req,
+                                 const struct rest_route *route)
+{
+    struct span hosts = span_of(rest->settings.trusted_hosts);
+    struct span authority = span_make(req->input.authority.base, req->input.authority.len);
+    bool fine = hosts.len == 0 || is_probe(route) || hosts_allow(hosts, authority);
+    return verdict_of(fine ? VERDICT_OK : VERDICT_FORBIDDEN_HOST);
 }
 
 /* What HTTP itself has to say about a request to a known path. */
@@ -307,6 +340,8 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
     (void)self;
     if (connection->worker->draining)
         req->http1_is_persistent = 0;
+    if (verdict.code == VERDICT_OK)
+        verdict = check_host(rest, req, route);
     if (verdict.code == VERDICT_OK && route == NULL)
         verdict = verdict_of(VERDICT_NO_ROUTE);
     struct rest_call *call = make_call(connection, req);

@@ -85,7 +85,7 @@ static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *conne
     request_refuse(&request, &verdict);
     buf_init(&body, NULL, PROBLEM_BYTES);
     rest_problem_write(&body, &verdict, request.given.path, request.id);
-    rest_headers_add(req, request.id);
+    rest_common_headers(req, &request);
     h2o_iovec_t copy = h2o_strdup(&req->pool, body.at, body.len);
     buf_fini(&body);
     request_fini(&request);

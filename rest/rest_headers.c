@@ -1,5 +1,7 @@
 #include "rest/rest_headers.h"
 
+#include "rest/rest_cors.h"
+
 static const struct {
     struct span name, value;
 } security[] = {
@@ -10,7 +12,6 @@ static const struct {
     {SPAN_LITERAL("referrer-policy"), SPAN_LITERAL("strict-origin-when-cross-origin")},
     {SPAN_LITERAL("permissions-policy"), SPAN_LITERAL("geolocation=(), camera=(), microphone=()")},
     {SPAN_LITERAL("cross-origin-opener-policy"), SPAN_LITERAL("same-origin")},
-    {SPAN_LITERAL("cross-origin-resource-policy"), SPAN_LITERAL("same-origin")},
     {SPAN_LITERAL("cache-control"), SPAN_LITERAL("no-store")},
 };
 
@@ -25,11 +26,37 @@ void rest_header_add(h2o_req_t *req, const char *name, struct span value)
     add(req, span_of(name), value);
 }
 
-void rest_headers_add(h2o_req_t *req, const char *id)
+bool rest_says_https(struct span forwarded_proto)
+{
+    struct span item, last = SPAN_EMPTY;
+    while (span_next_item(&forwarded_proto, &item))
+        last = item;
+    return span_is_nocase(last, "https");
+}
+
+static void add_cors(h2o_req_t *req, struct span origins)
+{
+    struct rest_cors_header headers[REST_CORS_HEADERS];
+    const struct rest_cors_request request = {
+        .origin = rest_header_find(req, "origin"),
+        .requested_method = rest_header_find(req, "access-control-request-method"),
+        .is_options =
+            h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("OPTIONS")),
+    };
+    size_t n = rest_cors_headers(origins, &request, headers);
+    for (size_t i = 0; i < n; i++)
+        rest_header_add(req, headers[i].name, headers[i].value);
+}
+
+void rest_headers_add(h2o_req_t *req, const struct rest_headers_policy *policy, bool https,
+                      const char *id)
 {
     h2o_iovec_t copy = h2o_strdup(&req->pool, id, SIZE_MAX);
     for (size_t i = 0; i < sizeof security / sizeof security[0]; i++)
         add(req, security[i].name, security[i].value);
+    if (https && policy->hsts.len > 0)
+        rest_header_add(req, "strict-transport-security", policy->hsts);
+    add_cors(req, policy->origins);
     rest_header_add(req, "x-request-id", span_make(copy.base, copy.len));
 }
 
@@ -61,16 +88,6 @@ struct span rest_header_find(const h2o_req_t *req, const char *name)
     return value;
 }
 
-/* The item of a comma-separated list at the front of *list, which is moved behind it. */
-static struct span next_item(struct span *list)
-{
-    const char *comma = memchr(list->at, ',', list->len);
-    size_t len = comma != NULL ? (size_t)(comma - list->at) : list->len;
-    struct span item = span_trim(span_make(list->at, len));
-    *list = comma != NULL ? span_from(*list, len + 1) : SPAN_EMPTY;
-    return item;
-}
-
 /* Is the weight in "gzip;q=0.5" zero? */
 static bool is_refused(struct span parameters)
 {
@@ -86,8 +103,8 @@ static bool is_refused(struct span parameters)
 bool rest_accepts_gzip(struct span accept_encoding)
 {
     bool any = false;
-    while (accept_encoding.len > 0) {
-        struct span item = next_item(&accept_encoding);
+    struct span item;
+    while (span_next_item(&accept_encoding, &item)) {
         const char *semicolon = item.len > 0 ? memchr(item.at, ';', item.len) : NULL;
         size_t len = semicolon != NULL ? (size_t)(semicolon - item.at) : item.len;
         struct span name = span_trim(span_make(item.at, len));

@@ -10,8 +10,19 @@
 
 #include <h2o.h>
 
-/* Adds the security headers and X-Request-ID; `id` is copied. */
-void rest_headers_add(h2o_req_t *req, const char *id);
+/* What the settings say about the headers of responses. */
+struct rest_headers_policy {
+    struct span origins; /* a list of shared/policy/origins.h */
+    struct span hsts;    /* the value of Strict-Transport-Security; empty: never sent */
+};
+
+/* Does a proxy say that its client speaks HTTPS? `forwarded_proto` is X-Forwarded-Proto; of several
+ * words the last is the nearest proxy's. Pure. */
+bool rest_says_https(struct span forwarded_proto);
+/* Adds the security headers, with HSTS where the request came over HTTPS, those of CORS, and
+ * X-Request-ID; `id` is copied. */
+void rest_headers_add(h2o_req_t *req, const struct rest_headers_policy *policy, bool https,
+                      const char *id);
 /* Adds one header; name and value are not copied. */
 void rest_header_add(h2o_req_t *req, const char *name, struct span value);
 /* All values of a request header (lower-case name), in order: fills in up to `most`, returns how

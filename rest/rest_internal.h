@@ -3,6 +3,7 @@
 #define WEIR_REST_REST_INTERNAL_H
 
 #include "rest/rest.h"
+#include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
 #include "shared/base/buf.h"
 #include "shared/request.h"
@@ -17,6 +18,8 @@ struct rest {
     const struct core *core;
     h2o_globalconf_t conf;
     struct rest_routes routes;
+    char hsts_text[64];
+    struct rest_headers_policy headers;
 };
 
 /* What a connection is waiting for. */
@@ -40,6 +43,9 @@ struct rest_worker {
     bool deflater_is_ready;
     struct timer sweep; /* looks after slow connections, while there are any */
     bool draining;
+    bool cut;
+    tick_ms drained_ms;      /* since when it drains */
+    struct timer look_again; /* for connections to close, while it drains */
 };
 
 /* What the sweep has seen of a connection. */
@@ -57,6 +63,7 @@ struct rest_connection {
     struct certificate *certificate; /* a reference; NULL: none was shown */
     bool relayed;                    /* somebody else counts it, and has taken TLS off */
     struct rest_patience patience;
+    tick_ms active_ms; /* when it came in, or its last response ended */
     struct rest_connection *next, *previous;
 };
 
@@ -96,6 +103,9 @@ struct rest_call {
     bool answered;
 };
 
+/* rest_drain.c: the drain's view of a connection that has just come in. */
+void rest_drain_adopted(struct rest_connection *connection);
+
 /* rest_call.c */
 int rest_call_begin(h2o_handler_t *self, h2o_req_t *req);
 /* Sends a whole response and ends the request. `body` must live in the request pool; type NULL: no
@@ -108,7 +118,9 @@ struct span rest_path_of(const h2o_req_t *req);
 /* The connection behind a request. */
 struct rest_connection *rest_connection_of(h2o_req_t *req);
 
-/* The headers of every response, and the notes of the request. */
+/* The headers of every response. `request` is what h2o's request became. */
+void rest_common_headers(h2o_req_t *req, const struct request *request);
+/* These, and the notes of the request. */
 void rest_call_headers(struct rest_call *call);
 
 /* rest_leave.c: a client that leaves while its request is answered abandons it. h2o does not read

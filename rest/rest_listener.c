@@ -1,7 +1,6 @@
 #include "rest/rest_internal.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct rest *rest_new(const struct rest_settings *settings, const struct core *core)
@@ -10,6 +9,12 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     must(rest != NULL);
     rest->settings = *settings;
     rest->core = core;
+    if (settings->hsts_max_age_s > 0) {
+        (void)snprintf(rest->hsts_text, sizeof rest->hsts_text, "max-age=%llu; includeSubDomains",
+                       (unsigned long long)settings->hsts_max_age_s);
+        rest->headers.hsts = span_of(rest->hsts_text);
+    }
+    rest->headers.origins = span_of(settings->cors_allowed_origins);
     rest_routes_init(&rest->routes, core->contract);
     h2o_config_init(&rest->conf);
     rest->conf.server_name = (h2o_iovec_t){NULL, 0};
@@ -101,11 +106,8 @@ static struct rest_connection *make_connection(struct rest_worker *worker, int f
 
 static void accept_connection(struct rest_worker *worker, struct rest_connection *connection)
 {
-    int fd = h2o_socket_get_fd(connection->socket);
     h2o_accept(&worker->accept_context, connection->socket);
-    /* What it has sent already is still read and answered. */
-    if (worker->draining)
-        (void)shutdown(fd, SHUT_RD);
+    rest_drain_adopted(connection);
 }
 
 void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer)
@@ -131,29 +133,6 @@ void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct 
     accept_connection(worker, connection);
 }
 
-void rest_worker_drain(struct rest_worker *worker)
-{
-    worker->draining = true;
-    for (struct rest_connection *at = worker->connections; at != NULL; at = at->next) {
-        if (at->call == NULL)
-            (void)shutdown(h2o_socket_get_fd(at->socket), SHUT_RD);
-        else if (at->call->req != NULL)
-            at->call->req->http1_is_persistent = 0;
-    }
-}
-
-void rest_worker_abort(struct rest_worker *worker)
-{
-    /* Abandoning answers, and answering may close: the next one is looked up first. */
-    for (struct rest_connection *at = worker->connections, *next; at != NULL; at = next) {
-        next = at->next;
-        int fd = h2o_socket_get_fd(at->socket);
-        if (at->call != NULL && !at->call->request.finished)
-            request_abandon(&at->call->request);
-        (void)shutdown(fd, SHUT_RDWR);
-    }
-}
-
 size_t rest_worker_connections(const struct rest_worker *worker)
 {
     return worker->n_connections;
@@ -162,6 +141,7 @@ size_t rest_worker_connections(const struct rest_worker *worker)
 void rest_worker_free(struct rest_worker *worker)
 {
     must(worker->n_connections == 0);
+    timers_cancel(worker->core_worker->timers, &worker->look_again);
     rest_patience_fini(worker);
     h2o_context_dispose(&worker->context);
     if (worker->deflater_is_ready)

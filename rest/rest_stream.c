@@ -81,6 +81,8 @@ static void open_stream(struct rest_call *call)
     call->generator.proceed = on_proceed;
     call->generator.stop = on_stop;
     call->answered = true;
+    if (call->connection->worker->draining)
+        req->http1_is_persistent = 0;
     req->res.status = 200;
     req->res.reason = "OK";
     rest_call_headers(call);

@@ -53,19 +53,34 @@ if [ "${#missing[@]}" -gt 0 ]; then
     "${missing[@]}" >/dev/null
 fi
 
+# Unpacks the package of that name into a new folder, whose name it prints, without installing it.
+unpack() {
+  local work
+  work=$(mktemp -d)
+  chmod 755 "$work"
+  (cd "$work" && { apt-get download -qq "$1" 2>/dev/null >&2 || {
+    update_once >&2
+    apt-get download -qq "$1" >&2
+  }; })
+  dpkg-deb -x "$work"/"$1"_*.deb "$work/tree"
+  echo "$work"
+}
+
 if [ ! -f build/deps/googleapis/google/api/annotations.proto ]; then
   mkdir -p build/deps
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  chmod 755 "$work"
-  (cd "$work" && { apt-get download -qq "$googleapis_package" 2>/dev/null || {
-    update_once
-    apt-get download -qq "$googleapis_package"
-  }; })
-  dpkg-deb -x "$work"/"$googleapis_package"_*.deb "$work/tree"
+  work=$(unpack "$googleapis_package")
   found=$(find "$work/tree" -type d -path '*/third_party/googleapis' | head -n 1)
   cp -r "$found" build/deps/googleapis.new
   mv build/deps/googleapis.new build/deps/googleapis
+  rm -rf "$work"
+fi
+
+# Only promtool of it is wanted, to check /metrics; the package would start a server.
+if [ "${1:-build}" = test ] && [ ! -x build/tools/promtool ]; then
+  mkdir -p build/tools
+  work=$(unpack prometheus)
+  install -m 755 "$work/tree/usr/bin/promtool" build/tools/promtool
+  rm -rf "$work"
 fi
 
 # grpcurl is in no Debian package. The one test that runs it has another client to fall back on.

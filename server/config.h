@@ -23,6 +23,7 @@ enum config_kind {
     CONFIG_CHOICE,
     CONFIG_FLAG,
     CONFIG_COUNT,
+    CONFIG_COUNT_OR_OFF,
     CONFIG_BYTES,
     CONFIG_SECONDS,
     CONFIG_MILLIS,
@@ -39,16 +40,17 @@ enum config_source {
 };
 
 /* The C type of each kind; durations are milliseconds, whatever the row's unit. */
-#define CONFIG_TYPE_TEXT    const char *
-#define CONFIG_TYPE_SECRET  const char *
-#define CONFIG_TYPE_CHOICE  const char *
-#define CONFIG_TYPE_FLAG    bool
-#define CONFIG_TYPE_COUNT   uint64_t
-#define CONFIG_TYPE_BYTES   uint64_t
-#define CONFIG_TYPE_SECONDS uint64_t
-#define CONFIG_TYPE_MILLIS  uint64_t
-#define CONFIG_TYPE_RATE    struct rate
-#define CONFIG_TYPE_CIDRS   const char *
+#define CONFIG_TYPE_TEXT         const char *
+#define CONFIG_TYPE_SECRET       const char *
+#define CONFIG_TYPE_CHOICE       const char *
+#define CONFIG_TYPE_FLAG         bool
+#define CONFIG_TYPE_COUNT        uint64_t
+#define CONFIG_TYPE_COUNT_OR_OFF uint64_t
+#define CONFIG_TYPE_BYTES        uint64_t
+#define CONFIG_TYPE_SECONDS      uint64_t
+#define CONFIG_TYPE_MILLIS       uint64_t
+#define CONFIG_TYPE_RATE         struct rate
+#define CONFIG_TYPE_CIDRS        const char *
 
 enum config_index {
 #define SETTING(kind, NAME, field, initial, least, most, group, help) CONFIG_##NAME,
@@ -56,6 +58,9 @@ enum config_index {
 #undef SETTING
     CONFIG_COUNT_OF_SETTINGS
 };
+
+/* The value of a COUNT_OR_OFF setting that is "off". */
+#define CONFIG_OFF UINT64_MAX
 
 /* Texts are never NULL: not set is "". */
 struct config {

@@ -97,6 +97,13 @@ static void print_value(const struct config *config, const struct config_row *ro
     case CONFIG_MILLIS:
         (void)fprintf(out, "%" PRIu64 "ms", *(const uint64_t *)at);
         break;
+    case CONFIG_COUNT_OR_OFF:
+        if (*(const uint64_t *)at == CONFIG_OFF) {
+            (void)fputs("off", out);
+            break;
+        }
+        (void)fprintf(out, "%" PRIu64, *(const uint64_t *)at);
+        break;
     case CONFIG_COUNT:
     case CONFIG_BYTES:
         (void)fprintf(out, "%" PRIu64, *(const uint64_t *)at);

@@ -3,6 +3,8 @@
 
 #include "server/fallbacks.h"
 #include "shared/llm/dialect.h"
+#include "shared/policy/hosts.h"
+#include "shared/policy/origins.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -61,6 +63,8 @@ void config_complete(struct config *config, char *const *environment)
         config->log_format = config->debug ? "console" : "json";
     if (config->auth_mode[0] == '\0')
         config->auth_mode = config->debug ? "none" : "required";
+    if (config->cors_allowed_origins[0] == '\0' && config->debug)
+        config->cors_allowed_origins = "*";
     if (config->source[CONFIG_SINGLE_PORT] == CONFIG_FROM_DEFAULT)
         config->single_port =
             is_on(environment, "K_SERVICE") && config->source[CONFIG_PORT] != CONFIG_FROM_DEFAULT;
@@ -198,6 +202,30 @@ static bool check_fallbacks(const struct config *config, char error[CONFIG_ERROR
     return true;
 }
 
+static bool refuse_item(char error[CONFIG_ERROR_BYTES], const char *setting, const char *expected,
+                        struct span bad)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s are expected, not \"%.*s\"", setting,
+                   expected, (int)(bad.len < 100 ? bad.len : 100), bad.len > 0 ? bad.at : "");
+    return false;
+}
+
+static bool check_http(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    struct span origins = span_of(config->cors_allowed_origins), bad = SPAN_EMPTY;
+    struct span hosts = span_of(config->trusted_hosts);
+    if (origins_any(origins) && !config->debug)
+        return refuse(error, "CORS_ALLOWED_ORIGINS: * lets every web page read the answers and is "
+                             "for --debug only; list the origins");
+    if (origins.len > 0 && !origins_check(origins, &bad))
+        return refuse_item(error, "CORS_ALLOWED_ORIGINS", "origins such as https://app.example.com",
+                           bad);
+    if (hosts.len > 0 && !hosts_check(hosts, &bad))
+        return refuse_item(error, "TRUSTED_HOSTS",
+                           "hosts without port such as api.example.com or *.example.org", bad);
+    return true;
+}
+
 static bool check_tls(const struct config *config, char error[CONFIG_ERROR_BYTES])
 {
     bool cert = config->tls_cert_file[0] != '\0', key = config->tls_key_file[0] != '\0';
@@ -253,7 +281,7 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         return refuse(error,
                       "TRUSTED_HOPS: the proxies are known by TRUSTED_PROXIES already; set one "
                       "of the two");
-    if (!check_tls(config, error) || !check_model(config, error))
+    if (!check_http(config, error) || !check_tls(config, error) || !check_model(config, error))
         return false;
     if (config->exposed[0] != '\0' && !config->debug) {
         (void)snprintf(error, CONFIG_ERROR_BYTES,

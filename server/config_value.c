@@ -124,8 +124,9 @@ static bool parse_count_row(const struct config_row *row, const char *text, uint
     if (parse_digits(text, value, &rest) && *rest == '\0' && *value >= row->least &&
         *value <= row->most)
         return true;
-    (void)snprintf(what, sizeof what, "a whole number from %llu to %llu",
-                   (unsigned long long)row->least, (unsigned long long)row->most);
+    (void)snprintf(what, sizeof what, "a whole number from %llu to %llu%s",
+                   (unsigned long long)row->least, (unsigned long long)row->most,
+                   row->kind == CONFIG_COUNT_OR_OFF ? ", or off," : "");
     return expect(error, row, text, what);
 }
 
@@ -190,6 +191,12 @@ bool config_parse(struct config *config, size_t index, const char *text,
         if (unset || parse_flag(text, at))
             return true;
         return expect(error, row, text, "true or false");
+    case CONFIG_COUNT_OR_OFF:
+        if (strcasecmp(text, "off") == 0) {
+            *(uint64_t *)at = CONFIG_OFF;
+            return true;
+        }
+        return unset || parse_count_row(row, text, at, error);
     case CONFIG_COUNT:
     case CONFIG_BYTES:
         return unset || parse_count_row(row, text, at, error);

@@ -288,11 +288,11 @@ struct front_door *front_door_open(uv_loop_t *loop, const struct front_door_sett
 {
     uint64_t seed = 0;
     bool shared = settings->single_port && !settings->no_grpc;
-    int fd = socket_listen(settings->host, settings->port, "PORT", error), grpc_fd = -1;
+    int fd = socket_listen(settings->host, settings->port, "HOST", "PORT", error), grpc_fd = -1;
     if (fd < 0)
         return NULL;
     if (!shared && !settings->no_grpc) {
-        grpc_fd = socket_listen(settings->host, settings->grpc_port, "GRPC_PORT", error);
+        grpc_fd = socket_listen(settings->host, settings->grpc_port, "HOST", "GRPC_PORT", error);
         if (grpc_fd < 0) {
             (void)close(fd);
             return NULL;
@@ -369,6 +369,9 @@ size_t front_door_connections(const struct front_door *door)
 static void on_listener_closed(uv_handle_t *handle)
 {
     struct listener *listener = handle->data;
+    /* Who came since the door was shut; whoever comes between here and the close is refused. */
+    if (listener->door->workers != NULL && listener->door->closed == NULL)
+        (void)accept_waiting(listener, LAST_ACCEPTS);
     (void)close(listener->fd);
     listener->fd = -1;
     settle(listener->door);

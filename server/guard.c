@@ -285,9 +285,15 @@ void guard_drain(struct guard *guard)
 {
     tick_ms last_ms = tick_now_ms() + LAST_OPENING_MS;
     guard->draining = true;
-    for (struct relay *relay = guard->relays; relay != NULL; relay = relay->next)
-        if (!relay->ending && relay->state < RELAY_RELAYING && relay->timer.due_ms > last_ms)
+    for (struct relay *relay = guard->relays; relay != NULL; relay = relay->next) {
+        if (relay->ending)
+            continue;
+        relay->owes_goaway = relay->framed;
+        if (relay->state < RELAY_RELAYING && relay->timer.due_ms > last_ms)
             timers_set(guard->timers, &relay->timer, last_ms);
+        else if (relay->state == RELAY_RELAYING && relay->framed)
+            relay_move(relay);
+    }
 }
 
 void guard_abort(struct guard *guard)

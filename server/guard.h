@@ -57,7 +57,8 @@ MUST_USE struct guard *guard_new(uv_loop_t *loop, struct timers *timers,
 /* Takes a connected, non-blocking socket over, for gRPC (TLS_RPC), or, with TLS only, for REST or
  * for what ALPN tells. */
 void guard_adopt(struct guard *guard, int fd, const struct peer *peer, enum tls_use use);
-/* Those who have not begun are given a second. The others end when those who have them end. */
+/* Those who have not begun are given a second. The others end when those who have them end; where
+ * the rules hold, gRPC clients are asked by a GOAWAY to open no more streams. */
 void guard_drain(struct guard *guard);
 /* Ends all; the loop must run until they are gone. */
 void guard_abort(struct guard *guard);

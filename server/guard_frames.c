@@ -413,3 +413,15 @@ size_t guard_frames_goaway(const struct guard_frames *frames, enum guard_rule ru
     memcpy(out + HEAD_BYTES + 8, row->name, name_len);
     return HEAD_BYTES + 8 + name_len;
 }
+
+size_t guard_frames_going(const struct guard_frames *frames, char out[GUARD_GOAWAY_BYTES])
+{
+    if (frames->server.got != 0)
+        return 0;
+    memset(out, 0, HEAD_BYTES + 8);
+    out[2] = 8;
+    out[3] = GOAWAY;
+    out[HEAD_BYTES] = 0x7f; /* the highest stream there is: its number has 31 bits */
+    memset(out + HEAD_BYTES + 1, 0xff, 3);
+    return HEAD_BYTES + 8;
+}

@@ -68,6 +68,9 @@ static inline bool guard_frames_begun(const struct guard_frames *frames)
 }
 /* How long the client has owed the end of the request it is slowest with; 0: it owes none. */
 uint64_t guard_frames_owed_ms(const struct guard_frames *frames, tick_ms now_ms);
+/* A GOAWAY that asks the client to open no more streams here, and refuses none that it has opened
+ * meanwhile (RFC 9113, section 6.8); 0 likewise. */
+size_t guard_frames_going(const struct guard_frames *frames, char out[GUARD_GOAWAY_BYTES]);
 /* A GOAWAY that names the rule, in `out`; returns its length, 0 when the server's bytes so far end
  * inside a frame, so that nothing can be put behind them. */
 size_t guard_frames_goaway(const struct guard_frames *frames, enum guard_rule rule,

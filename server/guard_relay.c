@@ -168,6 +168,7 @@ static bool pull_down(struct relay *relay)
             return true;
         }
         relay->active_ms = tick_now_ms();
+        relay->spoke = true;
         struct span bytes = span_make(guard->bytes, (size_t)got);
         enum guard_rule rule = relay->framed
                                    ? guard_frames_server(&relay->frames, bytes, relay->active_ms)
@@ -182,6 +183,19 @@ static bool pull_down(struct relay *relay)
             return true;
     }
     return true;
+}
+
+void relay_say_going(struct relay *relay)
+{
+    char frame[GUARD_GOAWAY_BYTES];
+    if (!relay->owes_goaway || !relay->spoke || relay->state != RELAY_RELAYING ||
+        relay->down.len > 0)
+        return;
+    size_t len = guard_frames_going(&relay->frames, frame);
+    if (len == 0)
+        return;
+    relay->owes_goaway = false;
+    relay_tell(relay, frame, len);
 }
 
 /* What a client says after the farewell is read, so that closing does not reset the connection
@@ -280,6 +294,7 @@ static bool move_all(struct relay *relay)
         return false;
     if (relay->state == RELAY_RELAYING && !pull_down(relay))
         return false;
+    relay_say_going(relay);
     if (relay->state == RELAY_RELAYING)
         pass_ends_on(relay);
     return relay->state != RELAY_LINGERING || say_good_bye(relay);

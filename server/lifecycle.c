@@ -1,6 +1,10 @@
 #include "server/lifecycle.h"
 
+#include "server/admin.h"
+#include "server/announce.h"
+#include "server/drain.h"
 #include "server/front_door.h"
+#include "server/gauges.h"
 #include "server/jail.h"
 #include "server/models.h"
 #include "server/wiring.h"
@@ -15,7 +19,7 @@
 #include <unistd.h>
 
 /* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
-enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, ABORT_MS = 2000, LAST_LOG_MS = 500 };
+enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, GOAWAY_MS = 500, LAST_LOG_MS = 200 };
 
 struct life {
     const struct config *config;
@@ -24,6 +28,8 @@ struct life {
     uv_timer_t tick; /* looks whether the drain is done */
     uv_async_t rpc_done;
     struct front_door *door;
+    struct admin *admin; /* NULL: off */
+    struct gauges *gauges;
     struct readiness readiness;
     struct core core;
     struct models *models;
@@ -33,7 +39,8 @@ struct life {
     size_t n_workers;
     struct rpc_listener *rpc;
     struct tls *tls; /* NULL: plain text */
-    bool draining, aborted, rpc_is_done;
+    bool draining, cut, severed, rpc_drains, rpc_is_done;
+    struct drain_plan plan;
     uint64_t drained_since_ms;
 };
 
@@ -128,22 +135,10 @@ static void log_ready(const struct life *life)
     log_u64(&line, "port", front_door_port(life->door));
     if (front_door_grpc_port(life->door) != 0)
         log_u64(&line, "grpc_port", front_door_grpc_port(life->door));
+    if (life->admin != NULL)
+        log_u64(&line, "admin_port", admin_port(life->admin));
     log_u64(&line, "workers", life->n_workers);
     log_end(&line);
-}
-
-static void log_warnings(const struct life *life)
-{
-    const struct config *config = life->config;
-    if (config->debug)
-        log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
-    if (strcmp(config->auth_mode, "none") == 0)
-        log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
-    if (!config->rate_limit_enabled)
-        log_event(LOG_WARNING, "lifecycle", "callers_not_limited", "setting", "RATE_LIMIT_ENABLED");
-    models_log(life->models);
-    if (config->exposed[0] != '\0')
-        log_event(LOG_WARNING, "lifecycle", "secret_readable_by_others", "file", config->exposed);
 }
 
 /* --- the drain --- */
@@ -172,31 +167,20 @@ static void finish(struct life *life)
         rpc_listener_free(life->rpc);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
+    admin_close(life->admin);
+    life->admin = NULL;
     front_door_free(life->door, on_door_closed, life);
 }
 
-static void on_drain_tick(uv_timer_t *tick)
+static void log_drain(const struct life *life, enum log_level level, const char *event)
 {
-    struct life *life = tick->data;
-    uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
-    bool rest_is_done = front_door_connections(life->door) == 0;
-    if (life->rpc_is_done && rest_is_done) {
-        finish(life);
-        return;
-    }
-    if (!life->aborted && waited_ms >= life->config->shutdown_grace_ms) {
-        life->aborted = true;
-        log_event(LOG_WARNING, "lifecycle", "drain_cut_short", "setting", "SHUTDOWN_GRACE");
-        for (size_t i = 0; i < life->n_workers; i++)
-            worker_abort(life->workers[i]);
-        if (life->rpc != NULL)
-            rpc_listener_abort(life->rpc);
-    }
-    if (waited_ms >= life->config->shutdown_grace_ms + ABORT_MS) {
-        log_event(LOG_ERROR, "lifecycle", "drain_failed", NULL, NULL);
-        log_stop(LAST_LOG_MS);
-        _exit(1);
-    }
+    struct log_line line;
+    log_begin(&line, level, "lifecycle", event);
+    log_u64(&line, "requests", gauges_in_flight(life->gauges));
+    log_u64(&line, "connections", front_door_connections(life->door));
+    if (life->cut)
+        log_text(&line, "setting", "SHUTDOWN_GRACE");
+    log_end(&line);
 }
 
 static void on_rpc_done_here(uv_async_t *async)
@@ -212,6 +196,47 @@ static void on_rpc_done(void *context)
     (void)uv_async_send(&life->rpc_done);
 }
 
+/* What the C core gets once it shuts down it cancels. So the guards tell the clients first, and the
+ * core is shut down when their last calls are in. */
+static void drain_rpc(struct life *life)
+{
+    if (life->rpc != NULL && !life->rpc_drains)
+        rpc_listener_drain(life->rpc, on_rpc_done, life);
+    life->rpc_drains = true;
+}
+
+static void on_drain_tick(uv_timer_t *tick)
+{
+    struct life *life = tick->data;
+    uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
+    bool rest_is_done = front_door_connections(life->door) == 0;
+    if (life->rpc_is_done && rest_is_done) {
+        finish(life);
+        return;
+    }
+    if (waited_ms >= GOAWAY_MS)
+        drain_rpc(life);
+    if (!life->cut && waited_ms >= life->plan.cut_ms) {
+        life->cut = true;
+        log_drain(life, LOG_WARNING, "drain_cut_short");
+        for (size_t i = 0; i < life->n_workers; i++)
+            worker_cut(life->workers[i]);
+    }
+    if (!life->severed && waited_ms >= life->plan.sever_ms) {
+        life->severed = true;
+        log_drain(life, LOG_WARNING, "drain_severed");
+        for (size_t i = 0; i < life->n_workers; i++)
+            worker_abort(life->workers[i]);
+        if (life->rpc != NULL)
+            rpc_listener_abort(life->rpc);
+    }
+    if (waited_ms >= life->plan.fail_ms) {
+        log_drain(life, LOG_ERROR, "drain_failed");
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
@@ -224,14 +249,13 @@ static void on_signal(uv_signal_t *signal, int number)
     life->draining = true;
     life->drained_since_ms = tick_now_ms();
     atomic_store(&life->readiness.draining, true);
-    log_event(LOG_INFO, "lifecycle", "draining", NULL, NULL);
+    log_drain(life, LOG_INFO, "draining");
     front_door_shut(life->door);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_drain(life->workers[i]);
-    if (life->rpc != NULL)
-        rpc_listener_drain(life->rpc, on_rpc_done, life);
-    else
-        life->rpc_is_done = true;
+    life->rpc_is_done = life->rpc == NULL;
+    if (!life->config->grpc_guard)
+        drain_rpc(life);
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
@@ -274,6 +298,21 @@ static void take_signals(void)
     must(pthread_sigmask(SIG_UNBLOCK, &ours, NULL) == 0);
 }
 
+static bool open_admin(struct life *life, char error[256])
+{
+    const struct admin_settings settings = {
+        .host = life->config->admin_host,
+        .port = (uint16_t)life->config->admin_port,
+        .readiness = &life->readiness,
+        .write_metrics = gauges_write,
+        .context = life->gauges,
+    };
+    if (life->config->admin_port == CONFIG_OFF)
+        return true;
+    life->admin = admin_open(&life->loop, &settings, error);
+    return life->admin != NULL;
+}
+
 static bool open_door(struct life *life)
 {
     const struct config *config = life->config;
@@ -290,10 +329,14 @@ static bool open_door(struct life *life)
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
     };
-    life->door = front_door_open(&life->loop, &settings, error);
-    if (life->door == NULL)
-        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
-    return life->door != NULL;
+    if (open_admin(life, error))
+        life->door = front_door_open(&life->loop, &settings, error);
+    if (life->door != NULL)
+        return true;
+    log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+    admin_close(life->admin);
+    (void)uv_run(&life->loop, UV_RUN_DEFAULT); /* until it is closed */
+    return false;
 }
 
 /* False: the jail was asked for and is not closed. */
@@ -330,8 +373,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
         return 1;
     }
     must(uv_loop_init(&life.loop) == 0);
+    life.plan = drain_plan_of(config->shutdown_grace_ms);
+    life.gauges = gauges_new();
     life.core.limits = wiring_limits(config);
     if (!open_tls(&life) || !open_door(&life)) {
+        life.gauges = gauges_free(life.gauges);
         life.core.limits = limits_free(life.core.limits);
         must(uv_loop_close(&life.loop) == 0);
         life.tls = tls_free(life.tls);
@@ -346,17 +392,20 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     watch_signals(&life);
     start_workers(&life);
     start_rpc(&life);
+    gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core);
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);
     }
     atomic_store(&life.readiness.started, true);
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
-    log_warnings(&life);
+    announce_settings(config);
+    models_log(life.models);
     log_ready(&life);
     take_signals();
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&life.loop) == 0);
+    life.gauges = gauges_free(life.gauges);
     life.rest = rest_free(life.rest);
     life.tls = tls_free(life.tls);
     life.core.limits = limits_free(life.core.limits);

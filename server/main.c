@@ -2,6 +2,7 @@
 #include "server/config.h"
 #include "server/lifecycle.h"
 #include "server/probe.h"
+#include "shared/base/audit.h"
 #include "shared/base/log.h"
 
 #include <fcntl.h>
@@ -41,7 +42,7 @@ static void fill_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     struct config config;
-    char error[CONFIG_ERROR_BYTES] = "";
+    char error[CONFIG_ERROR_BYTES] = "", why[128] = "";
     sigset_t signals;
     fill_standard_descriptors();
     enum config_outcome outcome = config_load(&config, argc, argv, environ, stdout, error);
@@ -69,9 +70,14 @@ int main(int argc, char **argv)
         .format = strcmp(config.log_format, "json") == 0 ? LOG_JSON : LOG_CONSOLE,
         .fd = STDOUT_FILENO,
     };
+    if (!audit_start(config.audit_log_file, config.audit_retention_ms, why)) {
+        (void)fprintf(stderr, "weir: AUDIT_LOG_FILE: %s\n", why);
+        config_fini(&config);
+        return 2;
+    }
     log_start(&log);
     int code = lifecycle_run(&config, &weir_contract);
-    log_stop(2000);
+    log_stop(1000);
     config_fini(&config);
     return code;
 }

@@ -40,7 +40,8 @@ static int open_socket(const struct addrinfo *at)
     return -1;
 }
 
-int socket_listen(const char *host, uint16_t port, const char *port_setting, char error[256])
+int socket_listen(const char *host, uint16_t port, const char *host_setting,
+                  const char *port_setting, char error[256])
 {
     char service[8];
     const struct addrinfo hints = {
@@ -49,23 +50,35 @@ int socket_listen(const char *host, uint16_t port, const char *port_setting, cha
     (void)snprintf(service, sizeof service, "%u", port);
     int failed = getaddrinfo(host, service, &hints, &found);
     if (failed != 0) {
-        (void)snprintf(error, 256, "HOST: %.100s: %s", host, gai_strerror(failed));
+        (void)snprintf(error, 256, "%s: %.100s: %s", host_setting, host, gai_strerror(failed));
         return -1;
     }
     int fd = open_socket(found);
     if (fd < 0)
         (void)snprintf(error, 256, "%s: cannot listen on %.100s port %u: %s",
-                       errno == EADDRNOTAVAIL ? "HOST" : port_setting, host, port, strerror(errno));
+                       errno == EADDRNOTAVAIL ? host_setting : port_setting, host, port,
+                       strerror(errno));
     freeaddrinfo(found);
     return fd;
 }
 
-uint16_t socket_port(int fd)
+static struct peer own_address(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     must(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
-    return peer_from_sockaddr((const struct sockaddr *)&address).port;
+    return peer_from_sockaddr((const struct sockaddr *)&address);
+}
+
+uint16_t socket_port(int fd)
+{
+    return own_address(fd).port;
+}
+
+bool socket_is_loopback(int fd)
+{
+    struct peer own = own_address(fd);
+    return peer_is_loopback(&own);
 }
 
 int socket_accept(int fd, struct peer *peer)

@@ -29,6 +29,9 @@ struct rest_settings wiring_rest(const struct config *config)
         .body_timeout_ms = MESSAGE_MS,
         .read_timeout_ms = READ_MS,
         .gzip_min_bytes = config->gzip_min_bytes,
+        .cors_allowed_origins = config->cors_allowed_origins,
+        .trusted_hosts = config->trusted_hosts,
+        .hsts_max_age_s = config->hsts_max_age_ms / 1000,
         .sse_comment_ms = SSE_COMMENT_MS,
     };
 }

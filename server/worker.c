@@ -1,6 +1,7 @@
 #include "server/worker.h"
 
 #include "shared/base/tick.h"
+#include "shared/pipeline/meters.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -158,6 +159,7 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
     worker->timers.context = worker;
     worker->core_worker = (struct core_worker){
         .core = core, .timers = &worker->timers, .executor = &worker->executor, .index = index};
+    worker->core_worker.meters = meters_new(core->contract);
     worker->core_worker.llm = llm_client_new(&worker->loop, &worker->timers, llm);
     worker->rest_worker = rest_worker_new(rest, &worker->loop, &worker->core_worker);
     if (guard != NULL)
@@ -238,6 +240,19 @@ void worker_drain(struct worker *worker)
     send_errand(worker, drain_task);
 }
 
+static void cut_task(struct task *task)
+{
+    struct errand *errand = container_of(task, struct errand, task);
+    core_worker_cut(&errand->worker->core_worker);
+    rest_worker_cut(errand->worker->rest_worker);
+    free(errand);
+}
+
+void worker_cut(struct worker *worker)
+{
+    send_errand(worker, cut_task);
+}
+
 static void abort_task(struct task *task)
 {
     struct errand *errand = container_of(task, struct errand, task);
@@ -269,5 +284,6 @@ void worker_stop(struct worker *worker)
     must(pthread_join(worker->thread, NULL) == 0);
     must(uv_loop_close(&worker->loop) == 0);
     timers_fini(&worker->timers);
+    (void)meters_free(worker->core_worker.meters);
     free(worker);
 }

@@ -28,7 +28,10 @@ void worker_guard_stats(const struct worker *worker, struct guard_stats *stats);
 /* Idle REST connections are closed, busy ones end after their answer; relays that have not begun
  * end soon. Any thread. */
 void worker_drain(struct worker *worker);
-/* Connections that are still open are ended. Any thread. */
+/* The time of the drain is up: requests of both protocols that are not done are told so, and end.
+ * Any thread. */
+void worker_cut(struct worker *worker);
+/* Connections that are still open are closed as they are. Any thread. */
 void worker_abort(struct worker *worker);
 /* Ends the loop and the thread, and frees the worker. No connection and no request may be left. Not
  * from the worker's own thread. */

@@ -68,6 +68,7 @@ struct request {
     bool abandoned; /* the client left while walking */
     bool finished;
     struct timer deadline;
+    struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
     /* The flow step's. */
     ProtobufCMessage *answer; /* unary: the whole response, for the reply step */

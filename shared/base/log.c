@@ -19,6 +19,7 @@ static enum log_level least_level = LOG_INFO;
 static int output_fd = STDERR_FILENO;
 static int wake_fd = -1;
 static pthread_t thread;
+static bool (*chore)(bool last);
 
 /* The log thread's. */
 static uint64_t reported; /* of `dropped` */
@@ -33,6 +34,7 @@ static atomic_uint n_rings;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t ring_key; /* gives the ring back when its thread ends */
 static _Thread_local struct log_ring *own_ring;
+static _Thread_local bool is_log_thread; /* its own lines go straight to the output */
 
 uint64_t log_dropped(void)
 {
@@ -125,19 +127,15 @@ static void wake(void)
         (void)!write(wake_fd, &one, sizeof one);
 }
 
-static struct span finished(struct log_line *line)
-{
-    if (log_line_format == LOG_JSON)
-        line->text[line->len++] = '}';
-    line->text[line->len++] = '\n';
-    return span_make(line->text, line->len);
-}
-
 void log_end(struct log_line *line)
 {
     if (!line->on)
         return;
-    struct span text = finished(line);
+    struct span text = log_finish(line);
+    if (is_log_thread) {
+        write_all(text);
+        return;
+    }
     if (!atomic_load(&running)) {
         (void)!write(STDERR_FILENO, text.at, text.len);
         return;
@@ -178,7 +176,7 @@ static bool drain(void)
     return any;
 }
 
-/* Straight to the output: the log thread waits for nobody. Returns whether there was anything. */
+/* Returns whether there was anything. */
 static bool report_dropped(void)
 {
     uint64_t now = atomic_load(&dropped);
@@ -187,8 +185,7 @@ static bool report_dropped(void)
     struct log_line line;
     log_begin(&line, LOG_WARNING, "log", "log_dropped");
     log_u64(&line, "lines", now - reported);
-    if (line.on)
-        write_all(finished(&line));
+    log_end(&line);
     reported = now;
     return true;
 }
@@ -215,10 +212,13 @@ static void *run(void *unused)
 {
     struct timespec pause = {.tv_nsec = BATCH_PAUSE_MS * 1000000L};
     (void)unused;
+    is_log_thread = true;
     for (;;) {
         bool last = atomic_load(&stopping);
         bool any = drain();
         any |= report_dropped();
+        if (chore != NULL)
+            any |= chore(last);
         if (last && !any)
             return NULL;
         if (last)
@@ -229,6 +229,12 @@ static void *run(void *unused)
         else
             wait_for_lines();
     }
+}
+
+void log_set_chore(bool (*what)(bool last))
+{
+    must(!atomic_load(&running));
+    chore = what;
 }
 
 void log_start(const struct log_settings *settings)

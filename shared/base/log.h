@@ -31,10 +31,15 @@ struct log_settings {
 struct log_line {
     bool on; /* false: the level is off, and fields cost nothing */
     enum log_level level;
+    enum log_format format;
     size_t len;
     char text[LOG_LINE_BYTES];
 };
 
+/* What the log thread does beside writing lines: called on it after each batch of lines, and about
+ * once a second while there are none; `last` when it is about to end. Returns whether it had
+ * something to do. NULL: nothing. Before log_start. */
+void log_set_chore(bool (*chore)(bool last));
 /* Starts the log thread. Once, from main, before other threads. */
 void log_start(const struct log_settings *settings);
 /* Writes what is left (for at most `wait_ms`) and ends the log thread. Once, from main. */

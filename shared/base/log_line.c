@@ -48,7 +48,7 @@ static void put_time(struct log_line *line)
     char tail[5] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
                     'Z'};
     const char *second = second_text((time_t)(now_ns / 1000000000U));
-    if (log_line_format == LOG_CONSOLE) {
+    if (line->format == LOG_CONSOLE) {
         put_text(line, second + 11);
         put(line, tail, 4);
     } else {
@@ -163,7 +163,7 @@ static bool has_room(const struct log_line *line, size_t name_bytes, size_t valu
 
 static void put_name(struct log_line *line, const char *name)
 {
-    if (log_line_format == LOG_CONSOLE) {
+    if (line->format == LOG_CONSOLE) {
         put(line, " ", 1);
         put_text(line, name);
         put(line, "=", 1);
@@ -197,7 +197,7 @@ static void put_value(struct log_line *line, const char *name, struct span value
     value = cut(value);
     if (!line->on || !has_room(line, strlen(name), 0))
         return;
-    bool bare = log_line_format == LOG_CONSOLE && is_plain_word(value);
+    bool bare = line->format == LOG_CONSOLE && is_plain_word(value);
     put_name(line, name);
     if (!bare)
         put(line, "\"", 1);
@@ -230,26 +230,49 @@ static void begin_console(struct log_line *line, const char *logger, const char 
     put_text(line, event);
 }
 
-void log_begin(struct log_line *line, enum log_level level, const char *logger, const char *event)
+static void begin(struct log_line *line, const char *logger, const char *event)
 {
-    line->on = log_is_on(level);
-    line->level = level;
     line->len = 0;
     if (!line->on)
         return;
-    if (log_line_format == LOG_CONSOLE) {
+    if (line->format == LOG_CONSOLE) {
         begin_console(line, logger, event);
         return;
     }
     put_text(line, "{\"time\":\"");
     put_time(line);
     put_text(line, "\",\"level\":\"");
-    put_text(line, level_names[level]);
+    put_text(line, level_names[line->level]);
     put_text(line, "\",\"logger\":\"");
     put_text(line, logger);
     put_text(line, "\",\"event\":\"");
     put_text(line, event);
     put(line, "\"", 1);
+}
+
+void log_begin(struct log_line *line, enum log_level level, const char *logger, const char *event)
+{
+    line->on = log_is_on(level);
+    line->level = level;
+    line->format = log_line_format;
+    begin(line, logger, event);
+}
+
+void log_begin_record(struct log_line *line, enum log_level level, const char *logger,
+                      const char *event)
+{
+    line->on = true;
+    line->level = level;
+    line->format = LOG_JSON;
+    begin(line, logger, event);
+}
+
+struct span log_finish(struct log_line *line)
+{
+    if (line->format == LOG_JSON)
+        line->text[line->len++] = '}';
+    line->text[line->len++] = '\n';
+    return span_make(line->text, line->len);
 }
 
 void log_text(struct log_line *line, const char *name, const char *value)

@@ -70,4 +70,17 @@ static inline struct span span_trim(struct span a)
     return a;
 }
 
+/* The item of a comma-separated list at the front of *list, trimmed; *list is moved behind it.
+ * False: the list is over. Items may be empty. */
+static inline bool span_next_item(struct span *list, struct span *item)
+{
+    if (list->at == NULL)
+        return false;
+    const char *comma = (const char *)memchr(list->at, ',', list->len);
+    size_t len = comma != NULL ? (size_t)(comma - list->at) : list->len;
+    *item = span_trim(span_make(list->at, len));
+    *list = comma != NULL ? span_from(*list, len + 1) : SPAN_EMPTY;
+    return true;
+}
+
 #endif

@@ -1,4 +1,5 @@
 /* The access line: one a request, of either protocol, written when it ends. */
+#include "shared/pipeline/meters.h"
 #include "shared/pipeline/step.h"
 
 static void put_model(struct log_line *line, const struct llm_account *model)
@@ -21,6 +22,9 @@ void access_log(const struct request *request, const struct verdict *verdict)
 {
     const struct core *core = request->worker->core;
     const struct verdict_row *row = verdict_row(verdict->code);
+    uint64_t duration_ns = core->now_ns() - request->given.received_ns;
+    meters_request(request->worker->meters, request, verdict, duration_ns);
+    audit_request(request, verdict);
     if (!core->access_log)
         return;
     struct log_line line;
@@ -38,7 +42,7 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_i64(&line, "status", row->http_status);
     log_text(&line, "code", grpc_code_name(row->grpc_code));
     log_text(&line, "end", row->name);
-    log_ms(&line, "duration_ms", core->now_ns() - request->given.received_ns);
+    log_ms(&line, "duration_ms", duration_ns);
     log_text(&line, "peer", peer);
     if (request->given.certificate != NULL)
         log_span(&line, "certificate", certificate_name(request->given.certificate));

@@ -34,6 +34,9 @@ struct core_worker {
     struct executor *executor;
     unsigned index;
     uint64_t live; /* requests between begin and finish; what was refused is not counted */
+    struct request *first_live;
+    bool cut;              /* the time of the drain is up: nothing is admitted any more */
+    struct meters *meters; /* owned by whoever made the worker; NULL: nothing is counted */
 };
 
 /* Parses the prompts of the contract and prepares its rules; the settings of `core` (time-out, body
@@ -42,5 +45,9 @@ struct core_worker {
 MUST_USE bool core_init(struct core *core, const struct contract *contract,
                         struct readiness *readiness, char error[256]);
 void core_fini(struct core *core);
+
+/* The end of a drain: ends every request of the worker that is still under way, as VERDICT_DRAINING
+ * in its protocol, and refuses all that come later in the same way. Owner thread, from its loop. */
+void core_worker_cut(struct core_worker *worker);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "shared/base/must.h"
 #include "shared/pipeline/limits.h"
+#include "shared/pipeline/meters.h"
 
 /* The order is the policy: cheap refusals first, nothing costly before all checks have passed. */
 static const struct step {
@@ -15,6 +16,9 @@ static const struct step {
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
+
+/* Whoever is turned away in a drain finds another instance at once. */
+enum { DRAIN_RETRY_MS = 1000 };
 
 /* Until the body is known nothing large is allocated. */
 enum { ARENA_BUDGET_BYTES = 64 * 1024 };
@@ -61,10 +65,19 @@ static void deadline_passed(struct timer *timer, tick_ms now_ms)
     pipeline_end(request, &verdict);
 }
 
+static struct verdict verdict_of_drain(void)
+{
+    return (struct verdict){.code = VERDICT_DRAINING, .retry_after_ms = DRAIN_RETRY_MS};
+}
+
 /* Gives the request its deadline: the server's, or the client's own where that is shorter (H6). */
 enum step_result step_admit(struct request *request, struct verdict *verdict)
 {
     uint64_t timeout_ms = request->worker->core->request_timeout_ms;
+    if (request->worker->cut) {
+        *verdict = verdict_of_drain();
+        return STEP_END;
+    }
     if (request->given.timeout_ms > 0 && request->given.timeout_ms < timeout_ms)
         timeout_ms = request->given.timeout_ms;
     tick_ms due_ms = request->given.received_ns / 1000000U + timeout_ms;
@@ -112,12 +125,38 @@ static void walk(struct request *request)
         pipeline_end(request, &verdict);
 }
 
+static void enter_live(struct request *request)
+{
+    struct core_worker *worker = request->worker;
+    request->next_live = worker->first_live;
+    if (request->next_live != NULL)
+        request->next_live->previous_live = request;
+    worker->first_live = request;
+    worker->live++;
+    meters_begun(worker->meters);
+}
+
+static void leave_live(struct request *request)
+{
+    struct core_worker *worker = request->worker;
+    must(worker->live > 0);
+    if (request->next_live != NULL)
+        request->next_live->previous_live = request->previous_live;
+    if (request->previous_live != NULL)
+        request->previous_live->next_live = request->next_live;
+    else
+        worker->first_live = request->next_live;
+    request->next_live = request->previous_live = NULL;
+    worker->live--;
+    meters_ended(worker->meters);
+}
+
 void request_begin(struct request *request)
 {
     must(request->given.method != NULL && request->step == 0);
     request_identify(request);
     limits_find_client(request);
-    request->worker->live++;
+    enter_live(request);
     walk(request);
 }
 
@@ -154,10 +193,18 @@ void pipeline_end(struct request *request, const struct verdict *verdict)
     must(!request->walking && !request->finished);
     flow_stop(request, verdict_row(verdict->code)->blame);
     timers_cancel(request->worker->timers, &request->deadline);
-    must(request->worker->live > 0);
-    request->worker->live--;
+    leave_live(request);
     limits_settle(request, verdict);
     finish(request, verdict);
+}
+
+void core_worker_cut(struct core_worker *worker)
+{
+    struct verdict verdict = verdict_of_drain();
+    worker->cut = true;
+    /* Ending one may free it, and may let in others, which are then refused. */
+    while (worker->first_live != NULL)
+        pipeline_end(worker->first_live, &verdict);
 }
 
 void request_refuse(struct request *request, const struct verdict *verdict)

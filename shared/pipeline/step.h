@@ -38,6 +38,9 @@ void flow_stop(struct request *request, enum verdict_blame blame);
 /* The port is full or has room again. */
 void flow_writable(struct request *request);
 
+/* The security events of the request's end (O3). */
+void audit_request(const struct request *request, const struct verdict *verdict);
+
 /* The one access line of the request (O1). */
 void access_log(const struct request *request, const struct verdict *verdict);
 

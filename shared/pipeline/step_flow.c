@@ -3,6 +3,7 @@
 #include "shared/pipeline/step.h"
 
 #include "shared/flow/answer.h"
+#include "shared/pipeline/meters.h"
 
 /* A rendered prompt holds little more than the request's own text. */
 enum { PROMPT_BYTES = 4 * 1024 * 1024 };
@@ -27,11 +28,15 @@ static struct verdict verdict_of_end(const struct llm_result *result)
     return verdict;
 }
 
-static void settle(struct request *request, const struct llm_account *account)
+static void settle(struct request *request, const struct llm_account *account, const char *end)
 {
+    const struct core *core = request->worker->core;
+    uint64_t took_ns = core->now_ns() - request->upstream_started_ns;
     request->call = NULL;
     request->model = *account;
-    request->upstream_ns += request->worker->core->now_ns() - request->upstream_started_ns;
+    request->upstream_ns += took_ns;
+    if (account->provider != NULL)
+        meters_upstream(request->worker->meters, account->provider, end, took_ns);
 }
 
 void flow_stop(struct request *request, enum verdict_blame blame)
@@ -44,7 +49,7 @@ void flow_stop(struct request *request, enum verdict_blame blame)
         llm_give_up(request->call);
     else
         llm_cancel(request->call);
-    settle(request, &account);
+    settle(request, &account, "cancelled");
 }
 
 void flow_writable(struct request *request)
@@ -103,7 +108,7 @@ static void on_done(void *context, const struct llm_result *result)
 {
     struct request *request = context;
     const struct contract_method *method = request->given.method;
-    settle(request, &result->account);
+    settle(request, &result->account, llm_end_name(result->end));
     struct verdict verdict = verdict_of_end(result);
     if (result->end != LLM_DONE) {
         log_failure(request, result);

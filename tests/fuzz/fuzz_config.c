@@ -37,6 +37,12 @@ static void check_value(size_t index, const char *text)
         must(strcmp(text, unset) == 0 || (((const struct rate *)at)->count >= row->least &&
                                           ((const struct rate *)at)->count <= row->most));
         break;
+    case CONFIG_COUNT_OR_OFF:
+        if (*(const uint64_t *)at == CONFIG_OFF) {
+            must(strcasecmp(text, "off") == 0);
+            break;
+        }
+        /* fallthrough */
     default:
         must(strcmp(text, unset) == 0 || (*(const uint64_t *)at >= row->least * unit &&
                                           *(const uint64_t *)at <= row->most * unit));

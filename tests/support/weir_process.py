@@ -38,7 +38,8 @@ class Weir:
         _write_files(self.directory, files)
         # The limits are the subject of tests of their own; in the others they would be in the way.
         settings = {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "AUTH_MODE": "none",
-                    "RATE_LIMIT_DEFAULT": "1000000/second", "RATE_LIMIT_HEAVY": "1000000/second",
+                    "ADMIN_PORT": "0", "RATE_LIMIT_DEFAULT": "1000000/second",
+                    "RATE_LIMIT_HEAVY": "1000000/second",
                     "RATE_LIMIT_AUTHENTICATED": "1000000/second",
                     "RATE_LIMIT_API_KEY": "1000000/second", **(settings or {})}
         settings = {name: value for name, value in settings.items() if value is not None}
@@ -82,6 +83,7 @@ class Weir:
         ready = self.events("ready")[0]
         self.port = int(ready["port"])
         self.grpc_port = int(ready.get("grpc_port") or 0)
+        self.admin_port = int(ready.get("admin_port") or 0)
 
     def _read(self, pipe, lists):
         for line in pipe:

@@ -499,6 +499,54 @@ static void a_shorter_deadline_of_the_client_counts(void **state)
     assert_int_equal(calls, 0);
 }
 
+/* --- the end of a drain --- */
+
+static void a_cut_tells_all_that_are_live(void **state)
+{
+    (void)state;
+    begin("TellJoke", "{}");
+    begin("TellStory", "{}");
+    model_streams("Once ");
+    assert_int_equal(worker.live, 2);
+    core_worker_cut(&worker);
+    assert_int_equal(worker.live, 0);
+    assert_null(worker.first_live);
+    assert_int_equal(finishes, 2);
+    assert_int_equal(cancels, 2);
+    assert_int_equal(ended.code, VERDICT_DRAINING);
+    assert_int_equal(ended.retry_after_ms, 1000);
+    worker.cut = false;
+}
+
+static void after_a_cut_nothing_is_admitted(void **state)
+{
+    (void)state;
+    core_worker_cut(&worker); /* of nobody */
+    assert_int_equal(finishes, 0);
+    begin("TellJoke", "{}");
+    assert_ended(VERDICT_DRAINING);
+    assert_int_equal(calls, 0);
+    worker.cut = false;
+}
+
+/* The list of the live ones holds together in whatever order they end. */
+static void live_requests_end_in_any_order(void **state)
+{
+    (void)state;
+    struct request *requests[3];
+    for (size_t i = 0; i < 3; i++)
+        requests[i] = begin("TellJoke", "{}");
+    request_abandon(requests[1]);
+    request_abandon(requests[2]);
+    assert_ptr_equal(worker.first_live, requests[0]);
+    struct request *last = begin("TellJoke", "{}");
+    request_abandon(requests[0]);
+    assert_ptr_equal(worker.first_live, last);
+    request_abandon(last);
+    assert_null(worker.first_live);
+    assert_int_equal(finishes, 4);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -521,6 +569,9 @@ int main(void)
         CASE(a_client_found_gone_while_sending_ends_the_request_once),
         CASE(the_deadline_ends_the_request_and_its_call),
         CASE(a_shorter_deadline_of_the_client_counts),
+        CASE(a_cut_tells_all_that_are_live),
+        CASE(after_a_cut_nothing_is_admitted),
+        CASE(live_requests_end_in_any_order),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

@@ -87,10 +87,11 @@ static void every_response_has_them(void **state)
         {"x-request-id", "id-1"},
     };
     enum { EXPECTED = sizeof expected / sizeof expected[0] };
+    const struct rest_headers_policy policy = {.hsts = SPAN_LITERAL("max-age=1")};
     h2o_req_t req = {0};
     char id[] = "id-1";
     h2o_mem_init_pool(&req.pool);
-    rest_headers_add(&req, id);
+    rest_headers_add(&req, &policy, false, id);
     id[0] = 'x'; /* it was copied */
     assert_int_equal(req.res.headers.size, EXPECTED);
     for (size_t i = 0; i < EXPECTED; i++)
@@ -98,6 +99,36 @@ static void every_response_has_them(void **state)
     rest_header_add(&req, "allow", span_of("GET"));
     assert_true(span_is(response_header(&req, "allow"), "GET"));
     h2o_mem_clear_pool(&req.pool);
+}
+
+static void https_alone_gets_hsts(void **state)
+{
+    (void)state;
+    const struct rest_headers_policy none = {.hsts = SPAN_EMPTY};
+    const struct rest_headers_policy policy = {.hsts = SPAN_LITERAL("max-age=1")};
+    h2o_req_t req = {0};
+    h2o_mem_init_pool(&req.pool);
+    rest_headers_add(&req, &none, true, "id");
+    for (size_t i = 0; i < req.res.headers.size; i++)
+        assert_false(h2o_memis(req.res.headers.entries[i].name->base,
+                               req.res.headers.entries[i].name->len,
+                               H2O_STRLIT("strict-transport-security")));
+    rest_headers_add(&req, &policy, true, "id");
+    assert_true(span_is(response_header(&req, "strict-transport-security"), "max-age=1"));
+    h2o_mem_clear_pool(&req.pool);
+}
+
+static void a_proxy_says_https(void **state)
+{
+    (void)state;
+    assert_true(rest_says_https(span_of("https")));
+    assert_true(rest_says_https(span_of(" HTTPS ")));
+    assert_true(rest_says_https(span_of("http, https")));
+    assert_false(rest_says_https(span_of("https, http")));
+    assert_false(rest_says_https(span_of("http")));
+    assert_false(rest_says_https(span_of("httpsx")));
+    assert_false(rest_says_https(span_of("https,")));
+    assert_false(rest_says_https(SPAN_EMPTY));
 }
 
 /* h2o keeps well-known names as tokens and others as text. */
@@ -124,6 +155,8 @@ int main(void)
         cmocka_unit_test(gzip_is_taken_when_it_is_named),
         cmocka_unit_test(json_is_json_with_any_parameters),
         cmocka_unit_test(every_response_has_them),
+        cmocka_unit_test(https_alone_gets_hsts),
+        cmocka_unit_test(a_proxy_says_https),
         cmocka_unit_test(request_headers_are_found_by_either_kind_of_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,6 +294,41 @@ static void test_serves_drains_and_ends(void **state)
     (void)close(clients[2]);
 }
 
+/* In a drain, a connection that was in use a moment ago is answered once more. */
+static void test_drain_answers_who_is_on_its_way(void **state)
+{
+    (void)state;
+    int used = adopted_client(), half = adopted_client();
+    assert_served(used);
+    client_say(half, "GET /live HTTP/1.1\r\nHo");
+    worker_drain(worker);
+    client_say(half, "st: weir\r\n\r\n");
+    assert_served(used);
+    assert_true(client_is_closed(used, 20000));
+    wait_done();
+    wait_done();
+    (void)close(used);
+    (void)close(half);
+}
+
+/* The time is up: connections without a request are closed at once, whatever they may be about to
+ * send. */
+static void test_cut(void **state)
+{
+    (void)state;
+    int used = adopted_client(), half = adopted_client();
+    assert_served(used);
+    client_say(half, "GET /live HTTP/1.1\r\nHo");
+    worker_drain(worker);
+    worker_cut(worker);
+    assert_true(client_is_closed(used, 800));
+    assert_true(client_is_closed(half, 800));
+    wait_done();
+    wait_done();
+    (void)close(used);
+    (void)close(half);
+}
+
 static void test_abort(void **state)
 {
     (void)state;
@@ -324,6 +359,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_timers_leave_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_serves_drains_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_answers_who_is_on_its_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stops_at_once, setup, teardown),
     };
