@@ -1,10 +1,8 @@
 #include "shared/llm/fetch.h"
 
 #include "shared/base/buf.h"
-#include "shared/base/version.h"
 #include "shared/llm/sockets.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -367,12 +365,11 @@ struct fetcher *fetcher_new(struct uv_loop_s *loop, struct timers *timers,
                             const struct fetch_settings *settings)
 {
     struct fetcher *fetcher = calloc(1, sizeof *fetcher);
-    char agent[64];
     must(fetcher != NULL);
     fetcher->timers = timers;
     fetcher->settings = settings;
-    (void)snprintf(agent, sizeof agent, "User-Agent: weir/%.40s", weir_version);
-    fetcher->headers = curl_slist_append(NULL, agent);
+    /* Strangers need not know the version. */
+    fetcher->headers = curl_slist_append(NULL, "User-Agent: weir");
     must(fetcher->headers != NULL);
     must(curl_slist_append(fetcher->headers,
                            "Accept: image/png, image/jpeg, image/webp, image/gif") != NULL);

@@ -67,13 +67,15 @@ struct llm_usage {
     bool estimated; /* made of the texts' lengths, at least in part */
 };
 
-/* What a call has come to so far. */
+/* What a call has come to so far; or a dialogue, which is several. */
 struct llm_account {
     const char *provider; /* of the last attempt; lives as long as the upstreams; NULL: none */
     unsigned attempts;    /* requests that went out */
     bool fallback;        /* the last one was not to the first upstream */
     enum llm_stop stop;
-    struct llm_usage usage; /* of the last attempt */
+    struct llm_usage usage;  /* of the last attempt */
+    unsigned tool_rounds;    /* of a dialogue: turns in which the model called tools */
+    unsigned answer_retries; /* of a dialogue: answers that it had to give again */
 };
 
 /* Lives for the duration of the call of `done`. */

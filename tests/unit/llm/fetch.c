@@ -139,7 +139,7 @@ static void fetches_an_image(void **state)
     buf_put_char(&f.kit.upstream.request, '\0');
     const char *sent = f.kit.upstream.request.at;
     assert_ptr_equal(strstr(sent, "GET /a.png?b=c HTTP/1.1\r\n"), sent);
-    assert_non_null(strstr(sent, "User-Agent: weir/"));
+    assert_non_null(strstr(sent, "User-Agent: weir\r\n"));
     assert_null(strstr(sent, "Cookie"));
     assert_null(strstr(sent, "Referer"));
     assert_null(strstr(sent, "Authorization"));
