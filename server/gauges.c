@@ -4,15 +4,19 @@
 #include "shared/base/audit.h"
 #include "shared/base/log.h"
 #include "shared/base/version.h"
+#include "shared/llm/upstream.h"
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/meters.h"
 
 #include <stdlib.h>
 
+enum { BREAKER_STATES = 3 };
+
 struct gauges {
     struct process_source *process;
     const struct front_door *door;
     const struct core *core;
+    const struct llm_settings *llm;
     const struct meters **meters; /* of the workers */
     size_t n_meters;
 };
@@ -36,7 +40,8 @@ struct gauges *gauges_free(struct gauges *gauges)
 }
 
 void gauges_serve(struct gauges *gauges, const struct front_door *door,
-                  struct worker *const *workers, size_t n_workers, const struct core *core)
+                  struct worker *const *workers, size_t n_workers, const struct core *core,
+                  const struct llm_settings *llm)
 {
     gauges->meters = calloc(n_workers, sizeof *gauges->meters);
     must(gauges->meters != NULL);
@@ -45,6 +50,7 @@ void gauges_serve(struct gauges *gauges, const struct front_door *door,
     gauges->n_meters = n_workers;
     gauges->door = door;
     gauges->core = core;
+    gauges->llm = llm;
 }
 
 uint64_t gauges_in_flight(const struct gauges *gauges)
@@ -82,6 +88,23 @@ static void write_state(const struct gauges *gauges, struct exposition *expositi
                                                        {"build_type", weir_build_type},
                                                        {NULL, NULL}},
                      1);
+}
+
+static void write_breakers(const struct llm_settings *llm, struct exposition *exposition)
+{
+    exposition_family(exposition, "weir_breaker_state", EXPOSITION_GAUGE,
+                      "1 for the state that the provider's breaker is in.");
+    for (size_t i = 0; i < llm->n_upstreams; i++) {
+        struct llm_upstream_stats stats;
+        llm_upstream_stats(&llm->upstreams[i], &stats);
+        for (size_t state = 0; state < BREAKER_STATES; state++)
+            exposition_value(exposition,
+                             (const struct exposition_label[]){
+                                 {"provider", stats.name},
+                                 {"state", breaker_state_name((enum breaker_state)state)},
+                                 {NULL, NULL}},
+                             state == stats.breaker.state);
+    }
 }
 
 static void write_limits(struct limits *limits, struct exposition *exposition)
@@ -147,6 +170,7 @@ void gauges_write(void *context, struct exposition *exposition)
     meters_write(exposition, gauges->meters, gauges->n_meters);
     write_state(gauges, exposition);
     write_audit(exposition);
+    write_breakers(gauges->llm, exposition);
     if (gauges->core->limits != NULL)
         write_limits(gauges->core->limits, exposition);
     write_process(gauges, exposition);

@@ -12,7 +12,8 @@ MUST_USE struct gauges *gauges_new(void);
 struct gauges *gauges_free(struct gauges *gauges);
 /* From here on there is something to tell. All of it must outlive the gauges' last use. */
 void gauges_serve(struct gauges *gauges, const struct front_door *door,
-                  struct worker *const *workers, size_t n_workers, const struct core *core);
+                  struct worker *const *workers, size_t n_workers, const struct core *core,
+                  const struct llm_settings *llm);
 /* For struct admin_settings; `context` is the gauges. */
 void gauges_write(void *context, struct exposition *exposition);
 /* Requests under way on all workers. */

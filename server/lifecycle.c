@@ -2,6 +2,7 @@
 
 #include "server/admin.h"
 #include "server/announce.h"
+#include "server/authentication.h"
 #include "server/drain.h"
 #include "server/front_door.h"
 #include "server/gauges.h"
@@ -33,6 +34,7 @@ struct life {
     struct gauges *gauges;
     struct readiness readiness;
     struct core core;
+    struct keeper *keeper; /* NULL: there are no keys to keep */
     struct models *models;
     struct rest *rest;
     struct worker **workers;
@@ -172,6 +174,7 @@ static void finish(struct life *life)
     (void)uv_timer_stop(&life->tick);
     if (life->rpc != NULL)
         rpc_listener_free(life->rpc);
+    life->keeper = keeper_stop(life->keeper);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
     admin_close(life->admin);
@@ -266,13 +269,15 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
-/* What files hold is read again; nothing that is open ends. */
+/* What files and servers hold is read again; nothing that is open ends. */
 static void on_reload(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
     prompts_reload(&life->core);
+    if (life->keeper != NULL)
+        keeper_reload(life->keeper);
     if (life->tls == NULL)
         return;
     if (tls_reload(life->tls, error))
@@ -401,9 +406,15 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     wiring_images(config, models_want_images(life.models), &life.core.images);
     watch_signals(&life);
     life.core.sharing = wiring_sharing(config, models_settings(life.models));
+    if (!authentication_start(config, &life.core, &life.keeper, error)) {
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
     start_workers(&life);
     start_rpc(&life);
-    gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core);
+    gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
+                 models_settings(life.models));
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);

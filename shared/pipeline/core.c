@@ -3,10 +3,13 @@
 #include "shared/base/tick.h"
 #include "shared/flow/tools.h"
 #include "shared/flow/validate.h"
+#include "shared/policy/authenticator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+/* Verified tokens; at most 1.2 KiB each. */
+enum { REMEMBERED_TOKENS = 16384 };
 
 /* What the compiler of the contract and the table of tools have seen to. */
 static bool check_methods(const struct contract *contract, char error[256])
@@ -55,11 +58,9 @@ bool core_load_prompts(struct core *core, struct prompt_set_error *error)
     return true;
 }
 
-static int64_t unix_now_s(void)
+static int64_t wall_s(void)
 {
-    struct timespec now;
-    must(clock_gettime(CLOCK_REALTIME, &now) == 0);
-    return now.tv_sec;
+    return (int64_t)(tick_wall_ns() / 1000000000U);
 }
 
 bool core_init(struct core *core, const struct contract *contract, struct readiness *readiness,
@@ -69,12 +70,15 @@ bool core_init(struct core *core, const struct contract *contract, struct readin
     core->contract = contract;
     core->readiness = readiness;
     core->now_ns = tick_now_ns;
-    core->unix_s = unix_now_s;
+    core->now_s = wall_s;
     if (!validate_prepare(contract, &bad_pattern)) {
         (void)snprintf(error, 256, "the contract has a pattern that does not compile: %s",
                        bad_pattern);
         return false;
     }
+    core->authenticator = malloc(sizeof *core->authenticator);
+    must(core->authenticator != NULL);
+    authenticator_init(core->authenticator, REMEMBERED_TOKENS);
     if (check_methods(contract, error) && read_prompts(core, error))
         return true;
     core_fini(core);
@@ -87,5 +91,9 @@ void core_fini(struct core *core)
         prompt_shelf_fini(core->prompts);
     free(core->prompts);
     core->prompts = NULL;
+    if (core->authenticator != NULL)
+        authenticator_fini(core->authenticator);
+    free(core->authenticator);
+    core->authenticator = NULL;
     validate_shutdown();
 }

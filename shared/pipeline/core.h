@@ -14,6 +14,8 @@
 
 #include <stdatomic.h>
 
+struct authenticator;
+struct key_refresh;
 struct limits;
 
 /* Fixed after start; any thread may read. */
@@ -26,7 +28,9 @@ struct core {
     struct sharing *sharing;  /* NULL: every call is answered anew; not owned */
     struct limits *limits;    /* limits.h; NULL: none */
     uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
-    int64_t (*unix_s)(void);  /* the time of day, likewise */
+    int64_t (*now_s)(void);   /* wall clock, since 1970; the same */
+    struct authenticator *authenticator; /* owned; closed until it is set up */
+    struct key_refresh *key_refresh;     /* NULL: no source of keys can be asked */
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;
@@ -56,9 +60,10 @@ static inline uint64_t core_worker_random(struct core_worker *worker)
     return z ^ (z >> 31);
 }
 
-/* Reads the prompts and prepares the contract's rules; the settings of `core` (time-out, body cap,
- * access log, prompts_dir before, images) are the caller's to fill in. Once, from main. On failure
- * returns false with a line for the operator in `error`. */
+/* Reads the prompts, prepares the contract's rules and makes an authenticator that lets nobody in;
+ * the settings of `core` (time-out, body cap, access log, prompts_dir before, images) are the
+ * caller's to fill in. Once, from main. On failure returns false with a line for the operator in
+ * `error`. */
 MUST_USE bool core_init(struct core *core, const struct contract *contract,
                         struct readiness *readiness, char error[256]);
 void core_fini(struct core *core);

@@ -187,7 +187,7 @@ static void on_piece(void *context, struct span text)
 static bool answer_tools(struct flow_run *run, const struct llm_result *result)
 {
     struct dialogue *dialogue = &run->dialogue;
-    const struct tool_scope scope = {.unix_s = run->worker->core->unix_s()};
+    const struct tool_scope scope = {.unix_s = run->worker->core->now_s()};
     unsigned failures = dialogue->tool_failures;
     /* What was streamed is the caller's already, and the model may know it. */
     bool answered =

@@ -69,6 +69,7 @@ def families(text):
 
 
 class Metrics(Scenario):
+    settings = {"LLM_RETRIES": "0"}
     upstream = True
 
     def setUp(self):

@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from harness import Scenario, main, over_both
+from harness import Scenario, main, over_both, wait_until
 from upstream_faults import ALONE
 
 GOOD = json.dumps({"translated_text": "Bonjour", "confidence": "high"})
@@ -27,6 +27,13 @@ class Dialogue:
     def results(self):
         return self.model.last.wire.results(self.model.last.body)
 
+    def line(self, event, name):
+        def found():
+            return [e for e in self.weir.events(event) if e["request_id"] == name]
+        wait_until(found, 5, f"{event} of {name}")
+        self.assertEqual(len(found()), 1)
+        return found()[0]
+
     # --- tools ---
 
     @over_both
@@ -43,7 +50,7 @@ class Dialogue:
         self.assertRegex(result["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         line = self.weir.access(name)[0]
         self.assertEqual((line["tool_rounds"], line["attempts"], line["output_tokens"]), (1, 2, 44))
-        logged, = [e for e in self.weir.events("tools_called") if e["request_id"] == name]
+        logged = self.line("tools_called", name)
         self.assertEqual((logged["round"], logged["calls"], logged["tool"], logged["failed"]),
                          (1, 1, "get_current_time", 0))
 
@@ -58,7 +65,7 @@ class Dialogue:
         self.assertIn("does not know", first["error"])
         self.assertIn("no tool", second["error"])
         self.assertIn("time", third)
-        logged, = [e for e in self.weir.events("tools_called") if e["request_id"] == name]
+        logged = self.line("tools_called", name)
         self.assertEqual((logged["calls"], logged["failed"]), (3, 2))
         self.assertNotIn("rm_rf", "\n".join(self.weir.lines))
 
@@ -78,7 +85,7 @@ class Dialogue:
         self.model.behave("ok", calls=(CLOCK,))
         self.assert_ends(call("TranslateText", {"text": "Now?"}, request_id=name), 502, "INTERNAL")
         self.assertEqual(self.asked(), 6)
-        self.assertTrue([e for e in self.weir.events("tools_refused") if e["request_id"] == name])
+        self.assertEqual(self.line("tools_refused", name)["round"], 5)
 
     @over_both
     def test_flows_without_tools_offer_none(self, call):

@@ -376,7 +376,7 @@ class Burst(Scenario):
 
 
 class Shedding(Scenario):
-    settings = {"MAX_CONCURRENT_FLOWS": "4", "CONTENT_MAX_URLS": "1",
+    settings = {"MAX_CONCURRENT_FLOWS": "4", "CB_ENABLED": "false", "CONTENT_MAX_URLS": "1",
                 "CONTENT_BLOCK_THRESHOLD": "32/second"}
     upstream = True
 

@@ -1,5 +1,6 @@
 """A web server with images, on an address of loopback, that counts who connects and remembers what
 was asked. It stands for the public Internet, or for a place that must never be reached."""
+import contextlib
 import socket
 import threading
 
@@ -22,6 +23,7 @@ class ImageServer:
         self.pages = {"/a.png": page()}
         self.requests = []
         self.connections = 0
+        self.waiting = self.left = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def url(self, path="/a.png", host=None):
@@ -55,6 +57,11 @@ class ImageServer:
             self.requests.append(text)
             answer = self.pages.get(text.split(" ")[1], page(b"no", "text/plain", "404 Not Found"))
             if answer is None:
-                client.recv(1)  # until the other side is tired of it
+                self.waiting += 1
+                with contextlib.suppress(OSError):
+                    client.recv(1)  # until the other side is tired of it
+                self.waiting -= 1
+                self.left += 1
             else:
-                client.sendall(answer)
+                with contextlib.suppress(OSError):  # the other side may have had enough
+                    client.sendall(answer)
