@@ -405,12 +405,12 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.readiness.providers_context = life.models;
     wiring_images(config, models_want_images(life.models), &life.core.images);
     watch_signals(&life);
-    life.core.sharing = wiring_sharing(config, models_settings(life.models));
     if (!authentication_start(config, &life.core, &life.keeper, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
         log_stop(LAST_LOG_MS);
         _exit(1);
     }
+    life.core.sharing = wiring_sharing(config, models_settings(life.models));
     start_workers(&life);
     start_rpc(&life);
     gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,

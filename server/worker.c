@@ -166,9 +166,9 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
     worker->timers.context = worker;
     worker->core_worker = (struct core_worker){
         .core = core, .timers = &worker->timers, .executor = &worker->executor, .index = index};
-    worker->core_worker.meters = meters_new(core->contract);
     must(getrandom(&worker->core_worker.random, sizeof worker->core_worker.random, 0) ==
          sizeof worker->core_worker.random);
+    worker->core_worker.meters = meters_new(core->contract);
     worker->core_worker.llm = llm_client_new(&worker->loop, &worker->timers, llm);
     worker->core_worker.fetcher = fetcher_new(&worker->loop, &worker->timers, &core->images.fetch);
     worker->rest_worker = rest_worker_new(rest, &worker->loop, &worker->core_worker);

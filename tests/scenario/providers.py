@@ -128,7 +128,8 @@ class Gemini(Provider, Scenario):
 
 class Anthropic(Provider, Scenario):
     provider = "anthropic"
-    settings = {**ALONE, "CACHE_ENABLED": "false", "LLM_PROVIDER": "anthropic", "ANTHROPIC_API_KEY": KEY,
+    settings = {**ALONE, "CACHE_ENABLED": "false",
+                "LLM_PROVIDER": "anthropic", "ANTHROPIC_API_KEY": KEY,
                 "LLM_MODEL": "claude-test"}
 
     @over_both
