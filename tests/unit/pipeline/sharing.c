@@ -256,7 +256,8 @@ static void begin(struct caller *caller, unsigned worker, const struct contract_
 static void begin_as(struct caller *caller, const char *tenant)
 {
     prepare(caller, 0, translate, "{}");
-    caller->request.identity = (struct identity){.kind = IDENTITY_TOKEN, .tenant = span_of(tenant)};
+    caller->request.identity = (struct identity){
+        .kind = IDENTITY_TOKEN, .tenant = span_of(tenant), .scopes = span_of("flow:*")};
     request_begin(&caller->request);
 }
 
