@@ -8,6 +8,7 @@
 #include "server/gauges.h"
 #include "server/jail.h"
 #include "server/models.h"
+#include "server/prompts.h"
 #include "server/wiring.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
@@ -274,6 +275,7 @@ static void on_reload(uv_signal_t *signal, int number)
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
+    prompts_reload(&life->core);
     if (life->keeper != NULL)
         keeper_reload(life->keeper);
     if (life->tls == NULL)
@@ -379,6 +381,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
                               .debug = config->debug,
+                              .prompts_dir = config->prompts_dir,
                               .access_log = config->access_log};
     if (!core_init(&life.core, contract, &life.readiness, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
@@ -401,6 +404,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams == 0);
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
+    wiring_images(config, models_want_images(life.models), &life.core.images);
     watch_signals(&life);
     if (!authentication_start(config, &life.core, &life.keeper, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
@@ -420,6 +424,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
     announce_settings(config);
     models_log(life.models);
+    prompts_announce(&life.core);
     log_ready(&life);
     take_signals();
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
@@ -430,6 +435,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.core.sharing = sharing_free(life.core.sharing);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
+    wiring_images_free(&life.core.images);
     life.models = models_free(life.models);
     llm_global_fini();
     free(life.workers);
