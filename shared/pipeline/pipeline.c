@@ -40,6 +40,14 @@ void request_fini(struct request *request)
     follow_fini(request);
     arena_fini(&request->arena);
     arena_fini(&request->piece_arena);
+    request->prompts = prompt_set_unref(request->prompts);
+}
+
+const struct prompt *request_prompt(struct request *request)
+{
+    if (request->prompts == NULL)
+        request->prompts = prompt_shelf_take(request->worker->core->prompts);
+    return prompt_set_at(request->prompts, request->given.method->index);
 }
 
 void request_note(struct request *request, const char *name, struct span value)

@@ -15,7 +15,7 @@ static void make_key(struct request *request)
     const struct cache_key_parts parts = {.flow = span_of(method->flow),
                                           .model = span_of(core->sharing->model),
                                           .prompt_version =
-                                              span_of(prompt_version(core->prompts[method->index])),
+                                              span_of(prompt_version(request_prompt(request))),
                                           .has_tenant = identity_is_known(&request->identity),
                                           .tenant = request->identity.tenant,
                                           .request = request->share.canonical};
