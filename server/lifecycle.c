@@ -380,6 +380,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     readiness_init(&life.readiness);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
+                              .debug = config->debug,
                               .prompts_dir = config->prompts_dir,
                               .access_log = config->access_log};
     if (!core_init(&life.core, contract, &life.readiness, error)) {

@@ -34,6 +34,7 @@ struct core {
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;
+    bool debug; /* with --debug; what it shows is in debug builds alone */
 };
 
 /* Owner thread only, except `executor`, whose post() any thread may call. */

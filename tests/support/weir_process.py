@@ -243,7 +243,7 @@ def run_once(*flags, settings=None, files=None, binary=None, modes=None, seconds
         try:
             return subprocess.run(
                 with_parent([binary or BINARY, *flags]), cwd=directory, text=True, check=False,
-                env={**_environment(directory), **(settings or {})}, capture_output=True,
+                env={**_environment(directory), "ADMIN_PORT": "0", **(settings or {})}, capture_output=True,
                 stdin=subprocess.DEVNULL, timeout=slow(seconds))
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"weir {flags} runs on: {error.output} {error.stderr}") from None
