@@ -10,6 +10,7 @@
 #include "server/models.h"
 #include "server/prompts.h"
 #include "server/wiring.h"
+#include "shared/base/audit.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -275,6 +276,7 @@ static void on_reload(uv_signal_t *signal, int number)
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
+    audit_put(&(struct audit_event){.kind = AUDIT_CONFIGURATION, .action = SPAN_LITERAL("reload")});
     prompts_reload(&life->core);
     if (life->keeper != NULL)
         keeper_reload(life->keeper);
@@ -415,7 +417,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     start_workers(&life);
     start_rpc(&life);
     gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
-                 models_settings(life.models));
+                 models_settings(life.models), life.keeper);
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);

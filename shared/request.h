@@ -64,6 +64,8 @@ struct request {
     bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
     bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
+    const char *refusal; /* why its credential was not good, one constant word; NULL: no such */
+    bool presented_bad;  /* it presented one that is not good, and did not just lack one */
     struct identity_wait *identity_wait; /* NULL unless it waits for fresh keys */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;

@@ -1,5 +1,6 @@
 /* Cache and flights in the walk of a request: two workers, a fake model that takes several calls, a
  * fake clock; tasks of the workers run when the test says so. */
+#include "shared/pipeline/sharing.h"
 #include "shared/pipeline/core.h"
 #include "shared/policy/authenticator.h"
 #include "shared/request.h"
@@ -257,7 +258,7 @@ static void begin_as(struct caller *caller, const char *tenant)
 {
     prepare(caller, 0, translate, "{}");
     caller->request.identity = (struct identity){
-        .kind = IDENTITY_TOKEN, .tenant = span_of(tenant), .scopes = span_of("flow:*")};
+        .kind = IDENTITY_TOKEN, .tenant = span_of(tenant), .scopes = SPAN_LITERAL("flow:*")};
     request_begin(&caller->request);
 }
 
