@@ -12,7 +12,8 @@ struct rest_route {
     struct span path;
     const struct contract_method *get;
     const struct contract_method *post;
-    enum rest_system system; /* answers GET */
+    const struct contract_method *rpc; /* answers POST, in the protocols of rest_web.h */
+    enum rest_system system;           /* answers GET */
 };
 
 struct rest_routes {
