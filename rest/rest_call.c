@@ -141,6 +141,15 @@ static void respond_own(struct rest_call *call, const struct verdict *verdict)
                  verdict->code == VERDICT_NO_CONTENT ? NULL : "application/json", call->own_body);
 }
 
+static void respond_document(struct rest_call *call)
+{
+    const struct rest_document *document = call->document;
+    rest_call_headers(call);
+    if (document->policy != NULL)
+        rest_header_replace(call->req, "content-security-policy", span_of(document->policy));
+    rest_respond(call->connection->worker, call->req, 200, document->type, *document->body);
+}
+
 static void respond_answer(struct rest_call *call)
 {
     const struct web_type *type = call->speech.type;
@@ -197,7 +206,9 @@ static void rest_finish(struct request *request, const struct verdict *verdict)
         return;
     }
     call->answered = true;
-    if (call->own)
+    if (call->document != NULL)
+        respond_document(call);
+    else if (call->own)
         respond_own(call, verdict);
     else if (verdict->code == VERDICT_OK && call->has_answer)
         respond_answer(call);
@@ -287,9 +298,9 @@ static struct verdict check_host(const struct rest *rest, const h2o_req_t *req,
 static enum verdict_code check_request(const struct rest *rest, const h2o_req_t *req,
                                        const struct rest_route *route, bool get, bool post)
 {
-    bool has_get = route->get != NULL || route->system != REST_NO_SYSTEM;
     struct span type = rest_header_find(req, "content-type");
-    if (!(get && has_get) && !(post && (route->post != NULL || route->rpc != NULL)))
+    if (!(get && rest_route_has_get(route)) &&
+        !(post && (route->post != NULL || route->rpc != NULL)))
         return VERDICT_BAD_HTTP_METHOD;
     if (req->entity.len > rest->settings.max_body_bytes)
         return VERDICT_TOO_LARGE;
@@ -366,6 +377,11 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
         verdict = check_rpc(call, route->rpc);
     if (verdict.code == VERDICT_OK && get && route->system != REST_NO_SYSTEM) {
         answer_system(call, route->system);
+        return 0;
+    }
+    if (verdict.code == VERDICT_OK && get && route->document != NULL) {
+        call->document = route->document;
+        refuse(call, verdict);
         return 0;
     }
     if (verdict.code != VERDICT_OK) {

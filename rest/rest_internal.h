@@ -19,6 +19,7 @@ struct rest {
     const struct core *core;
     h2o_globalconf_t conf;
     struct rest_routes routes;
+    struct rest_document openapi; /* the contract's; zero without a debug surface */
     char hsts_text[64];
     struct rest_headers_policy headers;
 };
@@ -102,8 +103,9 @@ struct rest_call {
     struct rest_stream stream;
     struct message_view answer; /* unary, from send to finish */
     bool has_answer;
-    struct span own_body; /* of what no flow answers; in the request's arena */
-    bool own;             /* no flow answers: own_body is the response */
+    struct span own_body;                 /* of what no flow answers; in the request's arena */
+    bool own;                             /* no flow answers: own_body is the response */
+    const struct rest_document *document; /* the response, unless NULL */
     bool streams;
     bool answered;
 };
@@ -143,6 +145,9 @@ void rest_stream_fini(struct rest_call *call);
 /* rest_system.c: appends the body, if any, and says how the request ends. */
 MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,
                                               struct buf *body);
+
+/* rest_docs.c (debug builds only): the routes of the docs page and the OpenAPI document (S2). */
+void rest_docs_install(struct rest *rest);
 
 /* rest_patience.c: ends connections that take too long over a head, a body or an answer. */
 void rest_patience_init(struct rest_worker *worker);

@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that weir is built, tested and measured with, and unpacks the
 # google.api and google.rpc protos into build/deps. Quick when all is there.
 #   scripts/setup.sh            what building and running need
-#   scripts/setup.sh test       and what the tests need (grpcurl only where there is Go)
+#   scripts/setup.sh test       and what the tests need (grpcurl and Spectral where there is Go, npm)
 #   scripts/setup.sh bench      and what the benchmark needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,11 +11,12 @@ build_packages=(
   cmake ninja-build gcc libc6-dev pkg-config git ca-certificates
   protobuf-compiler libprotobuf-dev libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev libh2o-dev libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev zlib1g-dev
-  libjemalloc-dev libcmocka-dev libseccomp-dev
+  libjemalloc-dev libcmocka-dev libjwt-dev libseccomp-dev
 )
 test_packages=(
   clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
   python3 python3-grpcio python3-protobuf python3-venv python3-yaml
+  chromium chromium-driver fonts-dejavu-core
 )
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
@@ -92,6 +93,20 @@ if [ "${1:-build}" = test ] && [ ! -x build/tools/grpcurl ]; then
     echo "setup: building grpcurl (once, takes minutes)"
     GOBIN=$PWD/build/tools go install "$grpcurl" ||
       echo "setup: SKIPPED grpcurl: go failed; Python runs the README's gRPC commands" >&2
+  fi
+fi
+
+# The linter of the OpenAPI document is in no Debian package, either.
+spectral=(@stoplight/spectral-cli@6.16.3 @stoplight/spectral-owasp-ruleset@2.0.1)
+if [ "${1:-build}" = test ] && [ ! -x build/tools/openapi/node_modules/.bin/spectral ]; then
+  if ! command -v npm >/dev/null; then
+    echo "setup: SKIPPED Spectral: there is no npm; the OpenAPI document is not linted" >&2
+  else
+    echo "setup: installing Spectral (once)"
+    mkdir -p build/tools/openapi
+    npm install --prefix build/tools/openapi --no-save --ignore-scripts --no-audit --no-fund \
+      --loglevel=error "${spectral[@]}" >/dev/null ||
+      echo "setup: SKIPPED Spectral: npm failed; the OpenAPI document is not linted" >&2
   fi
 fi
 

@@ -2,12 +2,15 @@
 
 #include "server/admin.h"
 #include "server/announce.h"
+#include "server/authentication.h"
 #include "server/drain.h"
 #include "server/front_door.h"
 #include "server/gauges.h"
 #include "server/jail.h"
 #include "server/models.h"
+#include "server/prompts.h"
 #include "server/wiring.h"
+#include "shared/base/audit.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -32,6 +35,7 @@ struct life {
     struct gauges *gauges;
     struct readiness readiness;
     struct core core;
+    struct keeper *keeper; /* NULL: there are no keys to keep */
     struct models *models;
     struct rest *rest;
     struct worker **workers;
@@ -70,6 +74,12 @@ static size_t connection_cap(const struct config *config)
     log_u64(&line, "descriptors", descriptors);
     log_end(&line);
     return cap;
+}
+
+/* A flight that is alive may still hand tasks to workers. */
+static bool flights_are_done(const struct life *life)
+{
+    return life->core.sharing == NULL || flights_alive(life->core.sharing->flights) == 0;
 }
 
 static void on_closed(void *context, const struct peer *peer)
@@ -165,6 +175,7 @@ static void finish(struct life *life)
     (void)uv_timer_stop(&life->tick);
     if (life->rpc != NULL)
         rpc_listener_free(life->rpc);
+    life->keeper = keeper_stop(life->keeper);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
     admin_close(life->admin);
@@ -210,7 +221,7 @@ static void on_drain_tick(uv_timer_t *tick)
     struct life *life = tick->data;
     uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
     bool rest_is_done = front_door_connections(life->door) == 0;
-    if (life->rpc_is_done && rest_is_done) {
+    if (life->rpc_is_done && rest_is_done && flights_are_done(life)) {
         finish(life);
         return;
     }
@@ -259,12 +270,16 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
-/* What files hold is read again; nothing that is open ends. */
+/* What files and servers hold is read again; nothing that is open ends. */
 static void on_reload(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
+    audit_put(&(struct audit_event){.kind = AUDIT_CONFIGURATION, .action = SPAN_LITERAL("reload")});
+    prompts_reload(&life->core);
+    if (life->keeper != NULL)
+        keeper_reload(life->keeper);
     if (life->tls == NULL)
         return;
     if (tls_reload(life->tls, error))
@@ -367,6 +382,8 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     readiness_init(&life.readiness);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
+                              .debug = config->debug,
+                              .prompts_dir = config->prompts_dir,
                               .access_log = config->access_log};
     if (!core_init(&life.core, contract, &life.readiness, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
@@ -389,11 +406,18 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams == 0);
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
+    wiring_images(config, models_want_images(life.models), &life.core.images);
     watch_signals(&life);
+    if (!authentication_start(config, &life.core, &life.keeper, error)) {
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
+    life.core.sharing = wiring_sharing(config, models_settings(life.models));
     start_workers(&life);
     start_rpc(&life);
     gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
-                 models_settings(life.models));
+                 models_settings(life.models), life.keeper);
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);
@@ -402,6 +426,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
     announce_settings(config);
     models_log(life.models);
+    prompts_announce(&life.core);
     log_ready(&life);
     take_signals();
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
@@ -409,8 +434,10 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.gauges = gauges_free(life.gauges);
     life.rest = rest_free(life.rest);
     life.tls = tls_free(life.tls);
+    life.core.sharing = sharing_free(life.core.sharing);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
+    wiring_images_free(&life.core.images);
     life.models = models_free(life.models);
     llm_global_fini();
     free(life.workers);

@@ -13,12 +13,15 @@
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
 #include "shared/llm/llm.h"
+#include "shared/pipeline/flow_run.h"
+#include "shared/pipeline/sharing.h"
 #include "shared/policy/identity.h"
 #include "shared/port.h"
 #include "shared/verdict.h"
 
 struct core_worker;
-struct llm_call;
+struct prompt_set;
+struct identity_wait;
 struct contract_method;
 
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
@@ -61,6 +64,9 @@ struct request {
     bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
     bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
+    const char *refusal; /* why its credential was not good, one constant word; NULL: no such */
+    bool presented_bad;  /* it presented one that is not good, and did not just lack one */
+    struct identity_wait *identity_wait; /* NULL unless it waits for fresh keys */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;
     size_t step;
@@ -70,12 +76,12 @@ struct request {
     struct timer deadline;
     struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
-    /* The flow step's. */
-    ProtobufCMessage *answer; /* unary: the whole response, for the reply step */
-    struct llm_call *call;    /* NULL when none runs */
-    struct buf whole;         /* a stream's pieces so far; heap */
-    struct arena piece_arena; /* one piece at a time */
-    uint64_t upstream_started_ns;
+    /* The cache and flow steps'. */
+    struct prompt_set *prompts; /* a reference, once request_prompt was called */
+    struct share share;         /* an answer, or a call, that is not this request's alone */
+    struct flow_run run;        /* a call of its own */
+    struct arena piece_arena;   /* one piece at a time */
+    bool port_is_full;
     uint64_t upstream_ns;     /* spent waiting for the model; 0: no call was made */
     struct llm_account model; /* who was asked, how often, for how many tokens; when it is over */
 };

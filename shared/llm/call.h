@@ -20,11 +20,12 @@
 #define WEIR_LLM_CALL_H
 
 #include "shared/base/buf.h"
-#include "shared/llm/list.h"
+#include "shared/base/list.h"
 #include "shared/llm/llm.h"
 #include "shared/llm/memo.h"
 #include "shared/llm/offline.h"
 #include "shared/llm/sse.h"
+#include "shared/llm/tool_calls.h"
 #include "shared/llm/transfer.h"
 #include "shared/llm/upstream.h"
 
@@ -87,6 +88,7 @@ struct llm_call {
     size_t received;  /* bytes of the answer's body */
     size_t said;      /* bytes of text in pieces */
     struct sse sse;
+    struct tool_calls *calls; /* owned; NULL: no tools are on offer */
     struct llm_result result;
 };
 

@@ -2,7 +2,7 @@
 #include "shared/pipeline/meters.h"
 #include "shared/pipeline/step.h"
 
-static void put_model(struct log_line *line, const struct llm_account *model)
+void access_model(struct log_line *line, const struct llm_account *model)
 {
     log_text(line, "provider", model->provider);
     if (model->attempts > 0)
@@ -11,6 +11,10 @@ static void put_model(struct log_line *line, const struct llm_account *model)
         log_bool(line, "fallback", true);
     if (model->stop == LLM_STOP_LENGTH)
         log_text(line, "stop", "length");
+    if (model->tool_rounds > 0)
+        log_u64(line, "tool_rounds", model->tool_rounds);
+    if (model->answer_retries > 0)
+        log_u64(line, "answer_retries", model->answer_retries);
     if (model->usage.input_tokens + model->usage.output_tokens == 0)
         return;
     log_u64(line, "input_tokens", model->usage.input_tokens);
@@ -44,10 +48,13 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_text(&line, "end", row->name);
     log_ms(&line, "duration_ms", duration_ns);
     log_text(&line, "peer", peer);
+    if (identity_is_known(&request->identity))
+        log_span(&line, "tenant", request->identity.tenant);
     if (request->given.certificate != NULL)
         log_span(&line, "certificate", certificate_name(request->given.certificate));
+    log_text(&line, "cache", share_state_name(request->share.state));
     if (request->upstream_ns > 0)
         log_ms(&line, "upstream_ms", request->upstream_ns);
-    put_model(&line, &request->model);
+    access_model(&line, &request->model);
     log_end(&line);
 }

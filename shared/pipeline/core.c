@@ -1,38 +1,66 @@
 #include "shared/pipeline/core.h"
 
 #include "shared/base/tick.h"
+#include "shared/flow/tools.h"
 #include "shared/flow/validate.h"
+#include "shared/policy/authenticator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool parse_prompts(struct core *core, char error[256])
+/* Verified tokens; at most 1.2 KiB each. */
+enum { REMEMBERED_TOKENS = 16384 };
+
+/* What the compiler of the contract and the table of tools have seen to. */
+static bool check_methods(const struct contract *contract, char error[256])
 {
-    const struct contract *contract = core->contract;
-    core->prompts = calloc(contract->n_methods, sizeof(struct prompt *));
-    must(core->prompts != NULL);
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *method = &contract->methods[i];
-        struct prompt_error wrong = {0};
-        if (method->prompt == NULL) {
-            must(method->kind == CONTRACT_HEALTH); /* the compiler of the contract sees to it */
-            continue;
-        }
+        must(method->prompt != NULL || method->kind == CONTRACT_HEALTH);
         must(!method->streams || (method->text_field != SIZE_MAX && method->stream_result != NULL));
         must(method->kind != CONTRACT_STRUCTURED || method->response->answer_schema != NULL);
-        const struct contract_prompt *source = contract_prompt_find(contract, method->prompt);
-        if (source == NULL) {
-            (void)snprintf(error, 256, "prompt %s: there is no such file", method->prompt);
-            return false;
-        }
-        core->prompts[i] = prompt_parse(source->source, method->request, &wrong);
-        if (core->prompts[i] == NULL) {
-            (void)snprintf(error, 256, "prompt %s, line %u: %s", method->prompt, wrong.line,
-                           wrong.message);
+        for (size_t j = 0; j < method->n_tools; j++) {
+            if (tools_find(span_of(method->tools[j])) != NULL)
+                continue;
+            (void)snprintf(error, 256, "flow %s: there is no tool %s", method->flow,
+                           method->tools[j]);
             return false;
         }
     }
     return true;
+}
+
+static bool read_prompts(struct core *core, char error[256])
+{
+    struct prompt_set_error wrong;
+    if (core_load_prompts(core, &wrong))
+        return true;
+    if (wrong.prompt.line > 0)
+        (void)snprintf(error, 256, "prompt %.160s, line %u: %.70s", wrong.file, wrong.prompt.line,
+                       wrong.prompt.message);
+    else
+        (void)snprintf(error, 256, "prompt %.160s: %.80s", wrong.file, wrong.prompt.message);
+    return false;
+}
+
+bool core_load_prompts(struct core *core, struct prompt_set_error *error)
+{
+    struct prompt_set *set = prompt_set_new(core->contract, core->prompts_dir, error);
+    if (set == NULL)
+        return false;
+    if (core->prompts != NULL) {
+        prompt_shelf_put(core->prompts, set);
+        return true;
+    }
+    core->prompts = malloc(sizeof *core->prompts);
+    must(core->prompts != NULL);
+    prompt_shelf_init(core->prompts, set);
+    return true;
+}
+
+static int64_t wall_s(void)
+{
+    return (int64_t)(tick_wall_ns() / 1000000000U);
 }
 
 bool core_init(struct core *core, const struct contract *contract, struct readiness *readiness,
@@ -42,12 +70,16 @@ bool core_init(struct core *core, const struct contract *contract, struct readin
     core->contract = contract;
     core->readiness = readiness;
     core->now_ns = tick_now_ns;
+    core->now_s = wall_s;
     if (!validate_prepare(contract, &bad_pattern)) {
         (void)snprintf(error, 256, "the contract has a pattern that does not compile: %s",
                        bad_pattern);
         return false;
     }
-    if (parse_prompts(core, error))
+    core->authenticator = malloc(sizeof *core->authenticator);
+    must(core->authenticator != NULL);
+    authenticator_init(core->authenticator, REMEMBERED_TOKENS);
+    if (check_methods(contract, error) && read_prompts(core, error))
         return true;
     core_fini(core);
     return false;
@@ -56,9 +88,12 @@ bool core_init(struct core *core, const struct contract *contract, struct readin
 void core_fini(struct core *core)
 {
     if (core->prompts != NULL)
-        for (size_t i = 0; i < core->contract->n_methods; i++)
-            core->prompts[i] = prompt_free(core->prompts[i]);
+        prompt_shelf_fini(core->prompts);
     free(core->prompts);
     core->prompts = NULL;
+    if (core->authenticator != NULL)
+        authenticator_fini(core->authenticator);
+    free(core->authenticator);
+    core->authenticator = NULL;
     validate_shutdown();
 }

@@ -2,7 +2,8 @@
  *
  * "Not authenticated" is a kind of its own: an identity whose kind is IDENTITY_NONE names nobody,
  * and code that needs somebody asks identity_is_known, never whether a text is empty. By value; the
- * spans live as long as the request that carries it. */
+ * spans live as long as the request that carries it, and a NUL follows the last byte of each that
+ * is not empty. */
 #ifndef WEIR_POLICY_IDENTITY_H
 #define WEIR_POLICY_IDENTITY_H
 
@@ -20,7 +21,7 @@ enum identity_kind {
 
 struct identity {
     enum identity_kind kind;
-    struct span tenant;  /* the token's claim "tenant", else its subject; never empty when known */
+    struct span tenant;  /* the token's claim "tenant", else the subject; never empty when known */
     struct span subject; /* the token's "sub", the API key's id, the certificate's name */
     struct span scopes;  /* separated by single spaces */
     /* The API key's own limit: so many requests in so long; 0: the one of its class. */

@@ -150,6 +150,32 @@ static void many_routes(void **state)
     rest_routes_fini(&table);
 }
 
+static void documents_answer_get(void **state)
+{
+    (void)state;
+    static const struct span body = SPAN_LITERAL("text");
+    static const char *const paths[REST_ROUTES_DOCUMENTS] = {"/a", "/b", "/c", "/d",
+                                                             "/e", "/f", "/g", "/h"};
+    static struct rest_document documents[REST_ROUTES_DOCUMENTS];
+    const struct contract nothing = {0};
+    struct rest_routes table;
+    rest_routes_init(&table, &nothing);
+    for (size_t i = 0; i < REST_ROUTES_DOCUMENTS; i++) {
+        documents[i] = (struct rest_document){paths[i], "text/plain", NULL, &body};
+        assert_null(rest_routes_find(&table, span_of(paths[i])));
+        rest_routes_add(&table, &documents[i]);
+    }
+    for (size_t i = 0; i < REST_ROUTES_DOCUMENTS; i++) {
+        const struct rest_route *route = rest_routes_find(&table, span_of(paths[i]));
+        assert_non_null(route);
+        assert_ptr_equal(route->document, &documents[i]);
+        assert_true(rest_route_has_get(route));
+        assert_string_equal(rest_route_allow(route), "GET, HEAD, OPTIONS");
+    }
+    assert_null(rest_routes_find(&table, span_of("/i")));
+    rest_routes_fini(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_rpc_has_a_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(paths_are_exact, set_up, tear_down),
         cmocka_unit_test(many_routes),
+        cmocka_unit_test(documents_answer_get),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
