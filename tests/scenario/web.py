@@ -6,6 +6,7 @@ import time
 import unittest
 
 from harness import FakeUpstream, Reply, Scenario, Weir, exchange, main, slow, wait_until
+from tokens import api_key
 from web_client import END, TRAILERS, WebCaller, all_web, frame
 
 REQUESTS = {
@@ -273,6 +274,30 @@ class Limited(Scenario):
                     self.assertGreater(int(outcome.retry_after), 0)
                     told = {**outcome.trailers, **outcome.reply.headers}
                     self.assertTrue(told["ratelimit"].startswith('"public";r=0'))
+
+
+class Closed(Scenario):
+    settings = {"AUTH_MODE": "required", "API_KEYS_FILE": "api_keys"}
+    KEY, LINE = api_key(1, scopes="flow:tell_joke,flow:tell_story")
+    files = {"api_keys": LINE}
+
+    @over_web
+    def test_who_may_call(self, call):
+        for rpc in ("TellJoke", "TellStory"):
+            self.assert_ok(call(rpc, {}, headers=[f"X-API-Key: {self.KEY}"]))
+            self.assert_ok(call(rpc, {}, headers=[f"Authorization: Bearer {self.KEY}"]))
+        for rpc, headers, code, http in (
+                ("TellJoke", [], "UNAUTHENTICATED", 401),
+                ("TellJoke", ["X-API-Key: weir_wrong"], "UNAUTHENTICATED", 401),
+                ("TellStory", ["Authorization: Bearer x.y.z"], "UNAUTHENTICATED", 200),
+                ("PirateChat", [f"X-API-Key: {self.KEY}"], "PERMISSION_DENIED", 403)):
+            with self.subTest(rpc=rpc, headers=headers):
+                outcome = call(rpc, {}, headers=headers)
+                self.assertEqual((outcome.ok, outcome.code), (False, code))
+                self.assertEqual(outcome.http, http if call.protocol == "connect" else 200)
+                told = {**outcome.trailers, **outcome.reply.headers}
+                self.assertTrue(told["www-authenticate"].startswith("Bearer "))
+        self.assert_ok(call("Health", {}))
 
 
 class Leaving(Scenario):
