@@ -3,6 +3,7 @@
 #define WEIR_REST_REST_INTERNAL_H
 
 #include "rest/rest.h"
+#include "rest/rest_dialect.h"
 #include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
 #include "shared/base/buf.h"
@@ -87,17 +88,21 @@ struct rest_stream {
     bool full;
 };
 
+enum { REST_ANSWER_BYTES = 16 * 1024 * 1024 };
+
 /* One request; in h2o's request pool, disposed of with it. */
 struct rest_call {
     h2o_generator_t generator; /* first: h2o hands it back */
     struct request request;
+    struct port port; /* with the protocol of its dialect */
+    struct rest_speech speech;
     struct rest_connection *connection;
     h2o_req_t *req;     /* NULL: h2o has given the request up */
     struct timer leave; /* set until the watch begins */
     struct rest_leave_watch *watch;
     struct rest_stream stream;
-    const ProtobufCMessage *answer;       /* unary, from send to finish */
-    struct span answer_json;              /* made already; else empty */
+    struct message_view answer; /* unary, from send to finish */
+    bool has_answer;
     struct span own_body;                 /* of what no flow answers; in the request's arena */
     bool own;                             /* no flow answers: own_body is the response */
     const struct rest_document *document; /* the response, unless NULL */
@@ -122,7 +127,7 @@ struct rest_connection *rest_connection_of(h2o_req_t *req);
 
 /* The headers of every response. `request` is what h2o's request became. */
 void rest_common_headers(h2o_req_t *req, const struct request *request);
-/* These, and the notes of the request. */
+/* These, and the notes of the request if its dialect has them there. */
 void rest_call_headers(struct rest_call *call);
 
 /* rest_leave.c: a client that leaves while its request is answered abandons it. h2o does not read
@@ -131,9 +136,9 @@ void rest_leave_begin(struct rest_call *call);
 void rest_leave_end(struct rest_call *call);
 
 /* rest_stream.c */
-enum port_state rest_stream_piece(struct rest_call *call, struct span text);
+enum port_state rest_stream_piece(struct rest_call *call, const struct message_view *piece);
 void rest_stream_whole(struct rest_call *call, struct span text);
-/* Ends the stream; with an error event unless the verdict is OK or CANCELLED. */
+/* Ends the stream, in the words of its dialect. */
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict);
 void rest_stream_fini(struct rest_call *call);
 

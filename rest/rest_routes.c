@@ -33,13 +33,16 @@ void rest_routes_init(struct rest_routes *routes, const struct contract *contrac
 {
     size_t n = SYSTEM_ROUTES + REST_ROUTES_DOCUMENTS;
     for (size_t i = 0; i < contract->n_methods; i++)
-        n += contract->methods[i].n_routes;
+        n += contract->methods[i].n_routes + 1;
     for (routes->capacity = 16; routes->capacity < 4 * n;)
         routes->capacity *= 2;
     routes->slots = calloc(routes->capacity, sizeof *routes->slots);
     must(routes->slots != NULL);
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *method = &contract->methods[i];
+        struct rest_route *rpc = slot_of(routes, span_of(method->rpc_path));
+        rpc->path = span_of(method->rpc_path);
+        rpc->rpc = method;
         for (size_t j = 0; j < method->n_routes; j++) {
             struct span path = span_of(method->routes[j].path);
             struct rest_route *route = slot_of(routes, path);

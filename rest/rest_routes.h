@@ -21,6 +21,7 @@ struct rest_route {
     struct span path;
     const struct contract_method *get;
     const struct contract_method *post;
+    const struct contract_method *rpc;    /* answers POST, in the protocols of rest_web.h */
     enum rest_system system;              /* answers GET */
     const struct rest_document *document; /* answers GET */
 };

@@ -119,3 +119,23 @@ if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirement
   build/tools/python/bin/pip install -q --disable-pip-version-check -r "$wanted"
   cp "$wanted" build/tools/python/requirements.txt
 fi
+
+# The official clients of Connect and gRPC-Web, and what bundles them for Node and for a browser.
+web_clients=(@bufbuild/protobuf@2.17.0 @connectrpc/connect@2.3.0 @connectrpc/connect-node@2.3.0
+  @connectrpc/connect-web@2.3.0 grpc-web@2.1.1 xhr2@0.2.1 esbuild@0.28.2)
+if [ "${1:-build}" = test ] && [ "$(cat build/tools/node/wanted 2>/dev/null)" != "${web_clients[*]}" ]
+then
+  if ! command -v npm >/dev/null; then
+    echo "setup: SKIPPED the clients of Connect and gRPC-Web: there is no npm" >&2
+  else
+    echo "setup: installing the clients of Connect and gRPC-Web (once)"
+    rm -rf build/tools/node
+    mkdir -p build/tools/node
+    if npm install --prefix build/tools/node --no-save --ignore-scripts --no-audit --no-fund \
+      --loglevel=error "${web_clients[@]}" >/dev/null; then
+      echo "${web_clients[*]}" >build/tools/node/wanted
+    else
+      echo "setup: SKIPPED the clients of Connect and gRPC-Web: npm failed" >&2
+    fi
+  fi
+fi
