@@ -210,18 +210,24 @@ void sockets_adopt(struct sockets *sockets, CURL *easy)
     must(curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets) == CURLE_OK);
 }
 
-void sockets_trim_idle(struct sockets *sockets, size_t most, bool (*is_busy)(CURL *easy))
+size_t sockets_trim_idle(struct sockets *sockets, size_t most, bool (*is_busy)(CURL *easy))
 {
-    size_t idle = 0;
+    size_t idle = 0, resting = 0;
     for (size_t fd = 0; fd < sockets->table_len; fd++) {
         struct watch *watch = sockets->table[fd];
-        if (watch == NULL || !watch->is_idle || watch->events == 0 || is_busy(watch->easy) ||
-            ++idle <= most)
+        if (watch == NULL || !watch->is_idle || watch->events == 0)
+            continue;
+        if (is_busy(watch->easy)) {
+            resting++;
+            continue;
+        }
+        if (++idle <= most)
             continue;
         (void)uv_poll_stop(&watch->poll);
         watch->events = 0;
         (void)shutdown(watch->fd, SHUT_RDWR);
     }
+    return resting;
 }
 
 static void on_timer_closed(uv_handle_t *handle)

@@ -33,8 +33,9 @@ void sockets_init(struct sockets *sockets, CURLM *multi, uv_loop_t *loop,
 /* Gives an easy handle the callback that closes its sockets. */
 void sockets_adopt(struct sockets *sockets, CURL *easy);
 /* Cuts idle connections so that at most `most` are left; libcurl drops what it has of the others
- * when it next looks for a connection. One whose last easy handle `is_busy` may just rest. */
-void sockets_trim_idle(struct sockets *sockets, size_t most, bool (*is_busy)(CURL *easy));
+ * when it next looks for a connection. One whose last easy handle `is_busy` may just rest; it is
+ * left alone, and returned is how many of those there were. */
+size_t sockets_trim_idle(struct sockets *sockets, size_t most, bool (*is_busy)(CURL *easy));
 /* When libcurl has closed all sockets. `closed` is called from the loop, once; then `sockets` holds
  * nothing. */
 void sockets_close(struct sockets *sockets, void (*closed)(void *context), void *context);

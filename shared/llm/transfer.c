@@ -50,6 +50,7 @@ struct transfers {
     long kept; /* what libcurl was told */
     struct timers *timers;
     struct timer sweep; /* set while more are kept than `keep` */
+    size_t resting;     /* idle ones that the last sweep could not tell from busy ones */
     void (*closed)(void *context);
     void *closed_context;
 };
@@ -248,7 +249,8 @@ static void tell_kept(struct transfers *transfers)
 
 static void note_burst(struct transfers *transfers, tick_ms now_ms)
 {
-    if (now_ms - transfers->burst_began_ms > BURST_MS) {
+    /* The loop's clock may lie a little behind the one of the timers. */
+    if (now_ms > transfers->burst_began_ms + BURST_MS) {
         transfers->burst = transfers->burst_now;
         transfers->burst_now = transfers->running;
         transfers->burst_began_ms = now_ms;
@@ -261,7 +263,8 @@ static void note_burst(struct transfers *transfers, tick_ms now_ms)
 
 static void set_sweep(struct transfers *transfers, tick_ms now_ms)
 {
-    if (transfers->kept > transfers->keep && !timer_is_set(&transfers->sweep))
+    bool many = transfers->kept > transfers->keep || transfers->resting > 0;
+    if (many && !timer_is_set(&transfers->sweep))
         timers_set(transfers->timers, &transfers->sweep, now_ms + BURST_MS + 1);
 }
 
@@ -283,7 +286,8 @@ static void on_sweep(struct timer *timer, tick_ms now_ms)
 {
     struct transfers *transfers = container_of(timer, struct transfers, sweep);
     note_burst(transfers, now_ms);
-    sockets_trim_idle(&transfers->sockets, (size_t)(transfers->kept - transfers->running), is_busy);
+    transfers->resting = sockets_trim_idle(&transfers->sockets,
+                                           (size_t)(transfers->kept - transfers->running), is_busy);
     set_sweep(transfers, now_ms);
 }
 
