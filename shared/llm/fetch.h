@@ -22,7 +22,7 @@ enum {
     FETCH_BYTES = 5 * 1024 * 1024,
     FETCH_TIME_MS = 10 * 1000,
     FETCH_REDIRECTS = 3,
-    FETCH_AT_A_TIME = 32 /* of a worker; each may hold FETCH_BYTES */
+    FETCH_AT_A_TIME = 16 /* of a worker; each may hold FETCH_BYTES */
 };
 
 struct fetcher;

@@ -36,10 +36,10 @@ static bool read_prompts(struct core *core, char error[256])
     if (core_load_prompts(core, &wrong))
         return true;
     if (wrong.prompt.line > 0)
-        (void)snprintf(error, 256, "prompt %.160s, line %u: %.70s", wrong.file, wrong.prompt.line,
+        (void)snprintf(error, 256, "prompt %.100s, line %u: %.120s", wrong.file, wrong.prompt.line,
                        wrong.prompt.message);
     else
-        (void)snprintf(error, 256, "prompt %.160s: %.80s", wrong.file, wrong.prompt.message);
+        (void)snprintf(error, 256, "prompt %.100s: %.140s", wrong.file, wrong.prompt.message);
     return false;
 }
 
