@@ -92,7 +92,7 @@ static void read_field(struct reading *reading, const struct contract_field *fie
     if (pb->type != PROTOBUF_C_TYPE_STRING && pb->type != PROTOBUF_C_TYPE_MESSAGE)
         return;
     if (repeated)
-        memcpy(&at, at, sizeof at);
+        memcpy(&at, at, sizeof(char *));
     for (size_t i = 0; i < n && reading->rule == NULL; i++, at += sizeof(void *)) {
         struct path item = path_item(&here, i);
         if (field->is_map)
