@@ -12,7 +12,7 @@ static struct rpc_call *call_of(struct request *request)
 
 static grpc_slice slice_of(const struct message_view *view)
 {
-    if (view->wire.len > 0)
+    if (view->wire.len > 0 || view->message == NULL) /* an empty message has no bytes */
         return grpc_slice_from_copied_buffer(view->wire.at, view->wire.len);
     grpc_slice slice = grpc_slice_malloc(protobuf_c_message_get_packed_size(view->message));
     (void)protobuf_c_message_pack(view->message, GRPC_SLICE_START_PTR(slice));

@@ -147,14 +147,15 @@ static void respond_own(struct rest_call *call, const struct verdict *verdict)
 
 static void respond_answer(struct rest_call *call)
 {
-    struct buf body;
-    buf_init(&body, &call->request.arena, ANSWER_BYTES);
-    if (call->answer_json.len > 0)
-        buf_put_span(&body, call->answer_json);
-    else
+    struct span json = call->answer_json; /* made already: the request holds it to its own end */
+    if (json.len == 0) {
+        struct buf body;
+        buf_init(&body, &call->request.arena, ANSWER_BYTES);
         json_write(&body, call->request.given.method->response, call->answer);
+        json = buf_span(&body);
+    }
     rest_call_headers(call);
-    rest_respond(call->connection->worker, call->req, 200, "application/json", buf_span(&body));
+    rest_respond(call->connection->worker, call->req, 200, "application/json", json);
 }
 
 /* --- the port --- */
@@ -206,7 +207,7 @@ static void rest_finish(struct request *request, const struct verdict *verdict)
     call->answered = true;
     if (call->own)
         respond_own(call, verdict);
-    else if (verdict->code == VERDICT_OK && call->answer != NULL)
+    else if (verdict->code == VERDICT_OK && (call->answer != NULL || call->answer_json.len > 0))
         respond_answer(call);
     else
         respond_problem(call, verdict);

@@ -72,6 +72,12 @@ static size_t connection_cap(const struct config *config)
     return cap;
 }
 
+/* A flight that is alive may still hand tasks to workers. */
+static bool flights_are_done(const struct life *life)
+{
+    return life->core.sharing == NULL || flights_alive(life->core.sharing->flights) == 0;
+}
+
 static void on_closed(void *context, const struct peer *peer)
 {
     struct life *life = context;
@@ -210,7 +216,7 @@ static void on_drain_tick(uv_timer_t *tick)
     struct life *life = tick->data;
     uint64_t waited_ms = tick_now_ms() - life->drained_since_ms;
     bool rest_is_done = front_door_connections(life->door) == 0;
-    if (life->rpc_is_done && rest_is_done) {
+    if (life->rpc_is_done && rest_is_done && flights_are_done(life)) {
         finish(life);
         return;
     }
@@ -390,6 +396,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
     watch_signals(&life);
+    life.core.sharing = wiring_sharing(config, models_settings(life.models));
     start_workers(&life);
     start_rpc(&life);
     gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
@@ -409,6 +416,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.gauges = gauges_free(life.gauges);
     life.rest = rest_free(life.rest);
     life.tls = tls_free(life.tls);
+    life.core.sharing = sharing_free(life.core.sharing);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
     life.models = models_free(life.models);

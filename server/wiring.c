@@ -1,5 +1,7 @@
 #include "server/wiring.h"
 
+#include "shared/llm/upstream.h"
+
 /* What clients may take. The bounds of a whole request are settings; these are of its parts. */
 enum {
     HANDSHAKE_MS = 5000,
@@ -102,4 +104,16 @@ struct limits *wiring_limits(const struct config *config)
         .allowed = read_ranges(config->ip_allowlist),
     };
     return limits_new(&settings);
+}
+
+struct sharing *wiring_sharing(const struct config *config, const struct llm_settings *llm)
+{
+    const struct sharing_settings settings = {
+        .most_entries = config->cache_max_size,
+        .most_bytes = config->cache_max_bytes,
+        .ttl_ms = config->cache_ttl_ms,
+        .model = llm->n_upstreams > 0 ? llm->upstreams[0].model : "offline",
+        .workers = (unsigned)config->workers,
+    };
+    return config->cache_enabled ? sharing_new(&settings) : NULL;
 }

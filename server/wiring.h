@@ -7,7 +7,9 @@
 #include "rest/rest.h"
 #include "server/config.h"
 #include "server/guard.h"
+#include "shared/llm/llm.h"
 #include "shared/pipeline/limits.h"
+#include "shared/pipeline/sharing.h"
 
 /* Whether connections go through guards: those of gRPC, or all with TLS. */
 bool wiring_guarded(const struct config *config);
@@ -17,6 +19,8 @@ struct guard_settings wiring_guard(const struct config *config);
 struct rpc_settings wiring_rpc(const struct config *config);
 /* The limits of callers; for limits_free. */
 MUST_USE struct limits *wiring_limits(const struct config *config);
+/* The cache and the flights; for sharing_free. NULL: switched off. `llm` must outlive it. */
+struct sharing *wiring_sharing(const struct config *config, const struct llm_settings *llm);
 /* NULL: `error` names the setting that is wrong. */
 MUST_USE struct tls *wiring_tls(const struct config *config, char error[256]);
 

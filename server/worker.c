@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <uv.h>
 
 enum { MOST_TASKS_A_TURN = 256 };
@@ -159,6 +160,8 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
     worker->timers.context = worker;
     worker->core_worker = (struct core_worker){
         .core = core, .timers = &worker->timers, .executor = &worker->executor, .index = index};
+    must(getrandom(&worker->core_worker.random, sizeof worker->core_worker.random, 0) ==
+         sizeof worker->core_worker.random);
     worker->core_worker.meters = meters_new(core->contract);
     worker->core_worker.llm = llm_client_new(&worker->loop, &worker->timers, llm);
     worker->rest_worker = rest_worker_new(rest, &worker->loop, &worker->core_worker);

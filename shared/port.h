@@ -17,11 +17,12 @@ enum message_kind {
     MESSAGE_WHOLE /* after the last piece: `text` is all pieces together; gRPC has no use for it */
 };
 
-/* One message on its way out. Lives for the duration of send(); the transport copies. */
+/* One message on its way out. Lives for the duration of send(): the transport copies, except that
+ * what a MESSAGE_ANSWER points to lives as long as the request. */
 struct message_view {
     enum message_kind kind;
     const struct contract_message *type;
-    const ProtobufCMessage *message; /* NULL for MESSAGE_WHOLE */
+    const ProtobufCMessage *message; /* NULL: MESSAGE_WHOLE, or both forms are made already */
     struct span text;                /* PIECE and WHOLE */
     struct span json;                /* not empty: the JSON form, already made */
     struct span wire;                /* not empty: the protobuf form, already made */

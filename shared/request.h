@@ -13,12 +13,13 @@
 #include "shared/base/span.h"
 #include "shared/base/timers.h"
 #include "shared/llm/llm.h"
+#include "shared/pipeline/flow_run.h"
+#include "shared/pipeline/sharing.h"
 #include "shared/policy/identity.h"
 #include "shared/port.h"
 #include "shared/verdict.h"
 
 struct core_worker;
-struct llm_call;
 struct contract_method;
 
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
@@ -70,12 +71,11 @@ struct request {
     struct timer deadline;
     struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
-    /* The flow step's. */
-    ProtobufCMessage *answer; /* unary: the whole response, for the reply step */
-    struct llm_call *call;    /* NULL when none runs */
-    struct buf whole;         /* a stream's pieces so far; heap */
+    /* The cache and flow steps'. */
+    struct share share;       /* an answer, or a call, that is not this request's alone */
+    struct flow_run run;      /* a call of its own */
     struct arena piece_arena; /* one piece at a time */
-    uint64_t upstream_started_ns;
+    bool port_is_full;
     uint64_t upstream_ns;     /* spent waiting for the model; 0: no call was made */
     struct llm_account model; /* who was asked, how often, for how many tokens; when it is over */
 };

@@ -20,7 +20,7 @@
 #define WEIR_LLM_CALL_H
 
 #include "shared/base/buf.h"
-#include "shared/llm/list.h"
+#include "shared/base/list.h"
 #include "shared/llm/llm.h"
 #include "shared/llm/memo.h"
 #include "shared/llm/offline.h"

@@ -2,8 +2,8 @@
 #include "shared/llm/transfer.h"
 
 #include "shared/base/buf.h"
+#include "shared/base/list.h"
 #include "shared/llm/headers.h"
-#include "shared/llm/list.h"
 #include "shared/llm/sockets.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "shared/pipeline/meters.h"
 #include "shared/pipeline/step.h"
 
-static void put_model(struct log_line *line, const struct llm_account *model)
+void access_model(struct log_line *line, const struct llm_account *model)
 {
     log_text(line, "provider", model->provider);
     if (model->attempts > 0)
@@ -46,8 +46,9 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_text(&line, "peer", peer);
     if (request->given.certificate != NULL)
         log_span(&line, "certificate", certificate_name(request->given.certificate));
+    log_text(&line, "cache", share_state_name(request->share.state));
     if (request->upstream_ns > 0)
         log_ms(&line, "upstream_ms", request->upstream_ns);
-    put_model(&line, &request->model);
+    access_model(&line, &request->model);
     log_end(&line);
 }

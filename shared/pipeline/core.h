@@ -9,6 +9,7 @@
 #include "shared/flow/prompt.h"
 #include "shared/llm/llm.h"
 #include "shared/pipeline/readiness.h"
+#include "shared/pipeline/sharing.h"
 
 #include <stdatomic.h>
 
@@ -19,6 +20,7 @@ struct core {
     const struct contract *contract;
     struct prompt **prompts; /* by method index; NULL for built-ins; owned */
     struct readiness *readiness;
+    struct sharing *sharing;  /* NULL: every call is answered anew; not owned */
     struct limits *limits;    /* limits.h; NULL: none */
     uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
     uint64_t request_timeout_ms;
@@ -33,11 +35,21 @@ struct core_worker {
     struct timers *timers;
     struct executor *executor;
     unsigned index;
-    uint64_t live; /* requests between begin and finish; what was refused is not counted */
+    uint64_t random; /* state of core_worker_random; the owner of the worker seeds it */
+    uint64_t live;   /* requests between begin and finish; what was refused is not counted */
     struct request *first_live;
     bool cut;              /* the time of the drain is up: nothing is admitted any more */
     struct meters *meters; /* owned by whoever made the worker; NULL: nothing is counted */
 };
+
+/* For jitter, nothing secret: splitmix64 (Steele, Lea, Flood, OOPSLA 2014). */
+static inline uint64_t core_worker_random(struct core_worker *worker)
+{
+    uint64_t z = worker->random += 0x9e3779b97f4a7c15U;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
 
 /* Parses the prompts of the contract and prepares its rules; the settings of `core` (time-out, body
  * cap, access log) are the caller's to fill in. Once, from main. On failure returns false with a

@@ -2,6 +2,7 @@
 #include "shared/pipeline/step.h"
 
 #include "shared/base/must.h"
+#include "shared/pipeline/follow.h"
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/meters.h"
 
@@ -11,8 +12,8 @@ static const struct step {
     enum step_result (*run)(struct request *request, struct verdict *verdict);
 } steps[] = {
     {"admit", step_admit},   {"address", step_address}, {"subject", step_subject},
-    {"decode", step_decode}, {"content", step_content}, {"flow", step_flow},
-    {"reply", step_reply},
+    {"decode", step_decode}, {"content", step_content}, {"cache", step_cache},
+    {"flow", step_flow},     {"reply", step_reply},
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
@@ -28,15 +29,16 @@ void request_init(struct request *request, struct core_worker *worker, const str
     *request = (struct request){.port = port, .worker = worker};
     arena_init(&request->arena, ARENA_BUDGET_BYTES);
     arena_init(&request->piece_arena, 0);
-    buf_init(&request->whole, NULL, LLM_ANSWER_BYTES);
+    flow_run_init(&request->run);
 }
 
 void request_fini(struct request *request)
 {
-    must(request->call == NULL && !timer_is_set(&request->deadline));
+    must(!timer_is_set(&request->deadline));
+    flow_run_fini(&request->run);
+    follow_fini(request);
     arena_fini(&request->arena);
     arena_fini(&request->piece_arena);
-    buf_fini(&request->whole);
 }
 
 void request_note(struct request *request, const char *name, struct span value)
@@ -61,7 +63,11 @@ static void deadline_passed(struct timer *timer, tick_ms now_ms)
     bool own = request->given.timeout_ms > 0 &&
                request->given.timeout_ms < request->worker->core->request_timeout_ms;
     struct verdict verdict =
-        verdict_of(request->call != NULL && !own ? VERDICT_UPSTREAM_TIMED_OUT : VERDICT_TIMED_OUT);
+        verdict_of(flow_waits(request) && !own ? VERDICT_UPSTREAM_TIMED_OUT : VERDICT_TIMED_OUT);
+    /* A stream told now would have no deadline at all. */
+    if (!request->given.method->streams &&
+        follow_fall_back(request, verdict_row(verdict.code)->blame))
+        return;
     pipeline_end(request, &verdict);
 }
 
@@ -94,13 +100,16 @@ enum step_result step_admit(struct request *request, struct verdict *verdict)
 enum step_result step_reply(struct request *request, struct verdict *verdict)
 {
     const struct contract_method *method = request->given.method;
+    const struct cache_entry *kept = request->share.kept;
     struct message_view view = {.type = method->response};
     if (method->streams) {
         view.kind = MESSAGE_WHOLE;
-        view.text = buf_span(&request->whole);
+        view.text = kept != NULL ? kept->whole : buf_span(&request->run.whole);
     } else {
         view.kind = MESSAGE_ANSWER;
-        view.message = request->answer;
+        view.message = request->run.answer;
+        view.json = kept != NULL ? kept->json : SPAN_EMPTY;
+        view.wire = kept != NULL ? kept->wire : SPAN_EMPTY;
     }
     (void)request->port->send(request, &view);
     *verdict = verdict_of(VERDICT_OK);
@@ -176,8 +185,8 @@ bool pipeline_send(struct request *request, const struct message_view *message)
         pipeline_end(request, &verdict);
         return false;
     }
-    if (state == PORT_FULL && request->call != NULL)
-        llm_pause(request->call);
+    if (state == PORT_FULL)
+        flow_full(request);
     return true;
 }
 

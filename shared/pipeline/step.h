@@ -20,6 +20,7 @@ enum step_result step_address(struct request *request, struct verdict *verdict);
 enum step_result step_subject(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
 enum step_result step_content(struct request *request, struct verdict *verdict);
+enum step_result step_cache(struct request *request, struct verdict *verdict);
 enum step_result step_flow(struct request *request, struct verdict *verdict);
 enum step_result step_reply(struct request *request, struct verdict *verdict);
 
@@ -32,15 +33,20 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
-/* Stops the model's call, if one runs, and settles its time and tokens; VERDICT_BAD counts against
- * the model. */
+/* Stops the request's call of the model, or leaves the one it shares, and settles time and tokens;
+ * VERDICT_BAD counts against the model. */
 void flow_stop(struct request *request, enum verdict_blame blame);
-/* The port is full or has room again. */
+/* Does the request wait for the model? */
+bool flow_waits(const struct request *request);
+/* The port is full; it has room again. */
+void flow_full(struct request *request);
 void flow_writable(struct request *request);
 
 /* The security events of the request's end (O3). */
 void audit_request(const struct request *request, const struct verdict *verdict);
 
+/* Adds what a call has come to, to the line of whoever accounts for it. */
+void access_model(struct log_line *line, const struct llm_account *model);
 /* The one access line of the request (O1). */
 void access_log(const struct request *request, const struct verdict *verdict);
 

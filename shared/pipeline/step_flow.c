@@ -1,171 +1,113 @@
-/* The flow: prompt -> model -> answer. Waits for the model's client; a stream's pieces go out from
- * here as they arrive, a unary answer is left for the reply step. */
+/* The flow: a kept answer goes on at once; else the request asks the model by itself, or waits for
+ * a flight that asks for several. A stream's pieces go out while it waits, a unary answer is left
+ * for the reply step. */
+#include "shared/pipeline/follow.h"
+#include "shared/pipeline/shared_run.h"
 #include "shared/pipeline/step.h"
 
 #include "shared/flow/answer.h"
-#include "shared/pipeline/meters.h"
 
-/* A rendered prompt holds little more than the request's own text. */
-enum { PROMPT_BYTES = 4 * 1024 * 1024 };
-
-static struct verdict verdict_of_end(const struct llm_result *result)
+static struct request *of_run(struct flow_run *run)
 {
-    static const enum verdict_code codes[] = {
-        [LLM_DONE] = VERDICT_OK,
-        [LLM_UNREACHABLE] = VERDICT_UPSTREAM_UNREACHABLE,
-        [LLM_TIMED_OUT] = VERDICT_UPSTREAM_TIMED_OUT,
-        [LLM_BUSY] = VERDICT_UPSTREAM_BUSY,
-        [LLM_REJECTED] = VERDICT_UPSTREAM_REJECTED,
-        [LLM_FAILED] = VERDICT_UPSTREAM_FAILED,
-        [LLM_GARBLED] = VERDICT_UPSTREAM_GARBLED,
-        [LLM_TOO_LARGE] = VERDICT_UPSTREAM_GARBLED,
-        [LLM_CUT] = VERDICT_UPSTREAM_CUT,
-        [LLM_FILTERED] = VERDICT_UPSTREAM_FILTERED,
-        [LLM_OPEN] = VERDICT_BREAKER_OPEN,
-    };
-    struct verdict verdict = verdict_of(codes[result->end]);
-    verdict.retry_after_ms = result->retry_after_ms;
-    return verdict;
+    return container_of(run, struct request, run);
 }
 
-static void settle(struct request *request, const struct llm_account *account, const char *end)
+/* --- a call of its own --- */
+
+static void settle(struct request *request)
 {
-    const struct core *core = request->worker->core;
-    uint64_t took_ns = core->now_ns() - request->upstream_started_ns;
-    request->call = NULL;
-    request->model = *account;
-    request->upstream_ns += took_ns;
-    if (account->provider != NULL)
-        meters_upstream(request->worker->meters, account->provider, end, took_ns);
+    request->upstream_ns = request->run.upstream_ns;
+    request->model = request->run.account;
 }
 
-void flow_stop(struct request *request, enum verdict_blame blame)
+static void on_piece(struct flow_run *run, struct span text)
 {
-    struct llm_account account;
-    if (request->call == NULL)
-        return;
-    llm_account(request->call, &account);
-    if (blame == VERDICT_BAD)
-        llm_give_up(request->call);
-    else
-        llm_cancel(request->call);
-    settle(request, &account, "cancelled");
-}
-
-void flow_writable(struct request *request)
-{
-    if (request->call != NULL)
-        llm_resume(request->call);
-}
-
-static void log_failure(const struct request *request, const struct llm_result *result)
-{
-    struct log_line line;
-    log_begin(&line, LOG_WARNING, "llm", "call_failed");
-    log_text(&line, "request_id", request->id);
-    log_text(&line, "flow", request->given.method->flow);
-    log_text(&line, "provider", result->account.provider);
-    log_text(&line, "end", llm_end_name(result->end));
-    log_i64(&line, "upstream_status", result->http_status);
-    log_text(&line, "reason", result->reason);
-    log_end(&line);
-}
-
-/* Rules only: a path may hold a name that the model made up, and its text is somebody's message. */
-static void log_violations(const struct request *request, const struct violation *violations,
-                           size_t n)
-{
-    struct log_line line;
-    log_begin(&line, LOG_WARNING, "flow", "answer_invalid");
-    log_text(&line, "request_id", request->id);
-    log_text(&line, "flow", request->given.method->flow);
-    log_u64(&line, "violations", n);
-    if (n > 0)
-        log_span(&line, "rule", violations[0].rule);
-    log_end(&line);
-}
-
-static void on_piece(void *context, struct span text)
-{
-    struct request *request = context;
-    const struct contract_method *method = request->given.method;
-    buf_put_span(&request->whole, text);
-    if (request->whole.overflow) {
-        struct verdict verdict = verdict_of(VERDICT_UPSTREAM_GARBLED);
-        pipeline_end(request, &verdict);
-        return;
-    }
+    struct request *request = of_run(run);
     arena_reset(&request->piece_arena);
     char *copy = arena_copy(&request->piece_arena, text);
     struct message_view view = {.kind = MESSAGE_PIECE,
-                                .type = method->response,
-                                .message = answer_piece(method, copy, &request->piece_arena),
+                                .type = run->method->response,
+                                .message = answer_piece(run->method, copy, &request->piece_arena),
                                 .text = text};
     (void)!pipeline_send(request, &view); /* ended, and perhaps gone: nothing is left to do */
 }
 
-static void on_done(void *context, const struct llm_result *result)
+static void on_done(struct flow_run *run, const struct verdict *verdict)
 {
-    struct request *request = context;
-    const struct contract_method *method = request->given.method;
-    settle(request, &result->account, llm_end_name(result->end));
-    struct verdict verdict = verdict_of_end(result);
-    if (result->end != LLM_DONE) {
-        log_failure(request, result);
-        pipeline_end(request, &verdict);
-        return;
-    }
-    struct violation *violations = NULL;
-    size_t n = 0;
-    bool usable = method->streams
-                      ? request->whole.len > 0
-                      : answer_build(method, request->message, result->text, &request->arena,
-                                     &request->answer, &violations, &n);
-    if (!usable) {
-        log_violations(request, violations, n);
-        verdict = verdict_of(VERDICT_UPSTREAM_INVALID);
-        pipeline_end(request, &verdict);
-        return;
-    }
-    pipeline_continue(request);
+    struct request *request = of_run(run);
+    settle(request);
+    if (verdict->code == VERDICT_OK)
+        pipeline_continue(request);
+    else
+        pipeline_end(request, verdict);
 }
 
-static const struct llm_events flow_events = {.piece = on_piece, .done = on_done};
+static const struct flow_run_events events = {.piece = on_piece, .done = on_done};
 
-static enum step_result ask_model(struct request *request, struct verdict *verdict)
+static enum step_result ask_alone(struct request *request, struct verdict *verdict)
 {
-    const struct contract_method *method = request->given.method;
-    const struct core *core = request->worker->core;
-    struct conversation what = {.flow = method->flow,
-                                .request_id = request->id,
-                                .deadline_ms = request->deadline.due_ms,
-                                .temperature = -1,
-                                .stream = method->streams};
-    if (!prompt_render(core->prompts[method->index], request->message, &request->arena,
-                       PROMPT_BYTES, &what)) {
-        *verdict = verdict_of(VERDICT_TOO_LARGE);
-        return STEP_END;
+    struct flow_run *run = &request->run;
+    run->worker = request->worker;
+    run->method = request->given.method;
+    run->message = request->message;
+    run->arena = &request->arena;
+    run->request_id = request->id;
+    run->deadline_ms = request->deadline.due_ms;
+    run->events = &events;
+    return flow_run_start(run, verdict) ? STEP_WAIT : STEP_END;
+}
+
+/* --- the port and the end --- */
+
+void flow_stop(struct request *request, enum verdict_blame blame)
+{
+    if (request->run.call != NULL) {
+        flow_run_stop(&request->run, blame);
+        settle(request);
     }
-    if (method->kind == CONTRACT_STRUCTURED) {
-        what.schema = method->response->answer_schema;
-        what.schema_name = method->response->pb->short_name;
-    }
-    request->upstream_started_ns = core->now_ns();
-    request->call = llm_start(request->worker->llm, &what, request->upstream_started_ns / 1000000U,
-                              &flow_events, request);
-    return STEP_WAIT;
+    follow_stop(request, blame);
+}
+
+bool flow_waits(const struct request *request)
+{
+    return request->run.call != NULL || request->share.waiter.flight != NULL;
+}
+
+void flow_full(struct request *request)
+{
+    request->port_is_full = true;
+    flow_run_pause(&request->run);
+}
+
+void flow_writable(struct request *request)
+{
+    request->port_is_full = false;
+    flow_run_resume(&request->run);
+    follow_writable(request);
+}
+
+/* --- the step --- */
+
+static enum step_result answer_health(struct request *request, struct verdict *verdict)
+{
+    struct violation *violations = NULL;
+    size_t n = 0;
+    if (answer_build(request->given.method, request->message, SPAN_EMPTY, &request->arena,
+                     &request->run.answer, &violations, &n))
+        return STEP_NEXT;
+    *verdict = verdict_of(VERDICT_INTERNAL);
+    return STEP_END;
 }
 
 enum step_result step_flow(struct request *request, struct verdict *verdict)
 {
-    const struct contract_method *method = request->given.method;
-    if (method->kind != CONTRACT_HEALTH)
-        return ask_model(request, verdict);
-    struct violation *violations = NULL;
-    size_t n = 0;
-    if (answer_build(method, request->message, SPAN_EMPTY, &request->arena, &request->answer,
-                     &violations, &n))
-        return STEP_NEXT;
-    *verdict = verdict_of(VERDICT_INTERNAL);
-    return STEP_END;
+    if (request->given.method->kind == CONTRACT_HEALTH)
+        return answer_health(request, verdict);
+    if (request->share.kept != NULL)
+        return follow_kept(request);
+    if (request->share.waiter.flight == NULL)
+        return ask_alone(request, verdict);
+    if (request->share.state != SHARE_JOIN)
+        shared_run_start(request);
+    return follow_flight(request);
 }

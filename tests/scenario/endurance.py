@@ -66,7 +66,7 @@ class Endurance(Scenario):
     def test_upstream_connections_are_bounded_and_given_back(self):
         self.model.behave("silent")
         for _ in range(3):
-            calls = [self.rpc.start("TellStory") for _ in range(30)]
+            calls = [self.rpc.start("TellJokeStream") for _ in range(30)]
             wait_until(lambda: self.model.running == 30, 5, "30 calls at the model")
             for call in calls:
                 call.cancel()

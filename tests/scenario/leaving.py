@@ -132,7 +132,7 @@ class Leaving(Scenario):
             connection = self.weir.connect()
             connection.sendall(request("/tell-joke"))
             connections.append(connection)
-        calls = [self.rpc.start("TellStory") for _ in range(20)]
+        calls = [self.rpc.start("TellJokeStream") for _ in range(20)]
         wait_until(lambda: self.model.running == 40, 5, "40 calls at the model")
         for connection in connections:
             connection.close()

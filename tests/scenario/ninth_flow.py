@@ -61,6 +61,7 @@ MALFORMED = (
 
 class NinthFlow(Scenario):
     upstream = True
+    settings = {"CACHE_ENABLED": "false"}
     binary = os.environ.get("WEIR_EVERYTHING_BINARY")
     protoset = "WEIR_EVERYTHING_PROTOSET"
 

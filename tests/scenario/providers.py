@@ -91,7 +91,7 @@ class Provider:
 
 class Gemini(Provider, Scenario):
     provider = "gemini"
-    settings = {**ALONE, "LLM_PROVIDER": "gemini", "GEMINI_API_KEY": KEY}
+    settings = {**ALONE, "CACHE_ENABLED": "false", "LLM_PROVIDER": "gemini", "GEMINI_API_KEY": KEY}
 
     @over_both
     def test_request(self, call):
@@ -128,7 +128,8 @@ class Gemini(Provider, Scenario):
 
 class Anthropic(Provider, Scenario):
     provider = "anthropic"
-    settings = {**ALONE, "LLM_PROVIDER": "anthropic", "ANTHROPIC_API_KEY": KEY,
+    settings = {**ALONE, "CACHE_ENABLED": "false",
+                "LLM_PROVIDER": "anthropic", "ANTHROPIC_API_KEY": KEY,
                 "LLM_MODEL": "claude-test"}
 
     @over_both

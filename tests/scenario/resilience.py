@@ -158,7 +158,8 @@ class Fallbacks(Scenario):
     def setUpClass(cls):
         cls.model, cls.second, cls.third = (FakeUpstream().start() for _ in range(3))
         cls.weir = Weir({
-            **NO_BREAKER, "LLM_BASE_URL": cls.model.base_url, "LLM_RETRIES": "0",
+            **NO_BREAKER, "CACHE_ENABLED": "false", "LLM_BASE_URL": cls.model.base_url,
+            "LLM_RETRIES": "0",
             "OPENAI_API_KEY": "key-first", "LLM_FALLBACK_API_KEY": "key-elsewhere",
             "LLM_FALLBACKS": f"anthropic:claude-x@{cls.second.base_url}, "
                              f"openai:llama3.2:3b@{cls.third.base_url}"})

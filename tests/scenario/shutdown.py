@@ -31,7 +31,10 @@ class Shutdown(unittest.TestCase):
         before, results, threads = self.model.running, [], []
         for rpc in rpcs:
             for call in both(weir):
-                thread = threading.Thread(target=lambda c=call, r=rpc: results.append(c(r, {})))
+                # Not the same story, which would be told once for both.
+                request = {"topic": call.protocol} if rpc == "TellStory" else {}
+                thread = threading.Thread(
+                    target=lambda c=call, r=rpc, q=request: results.append(c(r, q)))
                 thread.start()
                 threads.append(thread)
         wait_until(lambda: self.model.running == before + len(threads), 5, "calls at the model")

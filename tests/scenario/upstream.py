@@ -8,7 +8,7 @@ KEY = "sk-test-0123456789abcdef"
 
 class Upstream(Scenario):
     upstream = True
-    settings = {"OPENAI_API_KEY": KEY, "LLM_MODEL": "test-model"}
+    settings = {"OPENAI_API_KEY": KEY, "LLM_MODEL": "test-model", "CACHE_ENABLED": "false"}
 
     def sent(self):
         self.assertEqual(self.model.surprises, [])

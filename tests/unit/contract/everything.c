@@ -137,7 +137,7 @@ static void a_second_service_stands_beside_the_first(void **state)
     assert_false(take->streams);
     assert_string_equal(praise->rpc_path, "/weir_test.v1.EverythingService/PraiseStock");
     assert_int_equal(praise->kind, CONTRACT_TEXT);
-    assert_int_equal(praise->cache, CONTRACT_CACHE_NONE);
+    assert_int_equal(praise->cache, CONTRACT_CACHE_STORE);
     assert_int_equal(praise->limit, CONTRACT_LIMIT_DEFAULT);
     assert_string_equal(praise->routes[0].path, "/praise-stock");
     assert_true(praise->streams);

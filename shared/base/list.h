@@ -1,8 +1,8 @@
 /* Doubly linked rings: a member can leave whichever ring it is in without knowing which.
  *
  * A `struct link` is a member of the object that is listed; the rings own nothing. One thread. */
-#ifndef WEIR_LLM_LIST_H
-#define WEIR_LLM_LIST_H
+#ifndef WEIR_BASE_LIST_H
+#define WEIR_BASE_LIST_H
 
 #include <stdbool.h>
 

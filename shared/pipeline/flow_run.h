@@ -1,0 +1,63 @@
+/* One run of a flow: prompt -> model -> answer.
+ *
+ * It belongs to a request that asks alone, or to a flight that several wait for; either is told
+ * through `events`. The starter fills in the first part and keeps what it points to until the run
+ * is over. Owner thread only. */
+#ifndef WEIR_PIPELINE_FLOW_RUN_H
+#define WEIR_PIPELINE_FLOW_RUN_H
+
+#include "shared/base/arena.h"
+#include "shared/base/buf.h"
+#include "shared/base/must.h"
+#include "shared/base/span.h"
+#include "shared/flow/contract.h"
+#include "shared/llm/llm.h"
+#include "shared/verdict.h"
+
+struct core_worker;
+struct flow_run;
+
+/* Never called inside a function of this header. */
+struct flow_run_events {
+    /* A piece of a stream; `whole` holds it already. The run may be stopped in here. */
+    void (*piece)(struct flow_run *run, struct span text);
+    /* The end, once, unless the run was stopped: OK, and then `answer` (unary) or `whole` is
+     * complete and has passed its rules; or what went wrong. The run may be given up in here. */
+    void (*done)(struct flow_run *run, const struct verdict *verdict);
+};
+
+struct flow_run {
+    /* The starter's. */
+    struct core_worker *worker;
+    const struct contract_method *method;
+    const ProtobufCMessage *message; /* the request, defaults filled in */
+    struct arena *arena;             /* for the prompt and the answer */
+    const char *request_id;          /* for the log */
+    tick_ms deadline_ms;             /* nobody waits any longer than this; 0: not said */
+    const struct flow_run_events *events;
+
+    /* The run's. */
+    struct llm_call *call; /* NULL when none runs */
+    ProtobufCMessage *answer;
+    struct buf whole; /* a stream's text so far; heap */
+    uint64_t started_ns;
+    uint64_t upstream_ns;       /* spent waiting for the model; 0: no call was made */
+    struct llm_account account; /* once the call is over */
+};
+
+/* Clears the run; before the starter fills it in. */
+void flow_run_init(struct flow_run *run);
+/* Frees what it holds; no call may run. Harmless twice. */
+void flow_run_fini(struct flow_run *run);
+
+/* Asks the model. False: it was not asked, and *verdict says why. */
+MUST_USE bool flow_run_start(struct flow_run *run, struct verdict *verdict);
+/* No event comes after this. VERDICT_BAD counts against the model. Harmless when nothing runs. */
+void flow_run_stop(struct flow_run *run, enum verdict_blame blame);
+/* What the call has come to so far. */
+struct llm_account flow_run_account(const struct flow_run *run);
+/* Back-pressure on a stream; harmless when nothing runs. */
+void flow_run_pause(struct flow_run *run);
+void flow_run_resume(struct flow_run *run);
+
+#endif
