@@ -126,7 +126,10 @@ static void respond_problem(struct rest_call *call, const struct verdict *verdic
     h2o_req_t *req = call->req;
     struct buf body;
     buf_init(&body, &call->request.arena, PROBLEM_BYTES);
-    rest_problem_write(&body, verdict, call->request.given.path, call->request.id);
+    if (call->chat.here)
+        rest_chat_write_error(&body, verdict);
+    else
+        rest_problem_write(&body, verdict, call->request.given.path, call->request.id);
     rest_call_headers(call);
     if (verdict->retry_after_ms > 0) {
         struct buf seconds;
@@ -135,7 +138,8 @@ static void respond_problem(struct rest_call *call, const struct verdict *verdic
         rest_header_add(req, "retry-after", buf_span(&seconds));
     }
     rest_respond(call->connection->worker, req, verdict_row(verdict->code)->http_status,
-                 "application/problem+json", buf_span(&body));
+                 call->chat.here ? "application/json" : "application/problem+json",
+                 buf_span(&body));
 }
 
 static void respond_own(struct rest_call *call, const struct verdict *verdict)
@@ -148,10 +152,13 @@ static void respond_own(struct rest_call *call, const struct verdict *verdict)
 static void respond_answer(struct rest_call *call)
 {
     struct span json = call->answer_json; /* made already: the request holds it to its own end */
-    if (json.len == 0) {
+    if (json.len == 0 || call->chat.here) {
         struct buf body;
         buf_init(&body, &call->request.arena, ANSWER_BYTES);
-        json_write(&body, call->request.given.method->response, call->answer);
+        if (call->chat.here)
+            rest_chat_answer(call, &body);
+        else
+            json_write(&body, call->request.given.method->response, call->answer);
         json = buf_span(&body);
     }
     rest_call_headers(call);
@@ -181,12 +188,13 @@ static enum port_state rest_send(struct request *request, const struct message_v
     case MESSAGE_ANSWER:
         call->answer = message->message;
         call->answer_json = message->json;
+        call->answer_wire = message->wire;
         break;
     case MESSAGE_PIECE:
         return call->req != NULL ? rest_stream_piece(call, message->text) : PORT_READY;
     case MESSAGE_WHOLE:
         if (call->req != NULL)
-            rest_stream_whole(call, message->text);
+            rest_stream_whole(call, message);
         break;
     }
     return PORT_READY;
@@ -346,6 +354,8 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
     if (verdict.code == VERDICT_OK && route == NULL)
         verdict = verdict_of(VERDICT_NO_ROUTE);
     struct rest_call *call = make_call(connection, req);
+    if (rest_chat_has(route))
+        rest_chat_begin(call);
     if (verdict.code == VERDICT_OK && options) {
         answer_options(call, route);
         return 0;

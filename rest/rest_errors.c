@@ -70,6 +70,11 @@ static const struct port silent_port = {
     .finish = finish_nothing,
 };
 
+static bool speaks_openai(const struct rest_connection *connection, const h2o_req_t *req)
+{
+    return rest_chat_has(rest_routes_find(&connection->worker->rest->routes, rest_path_of(req)));
+}
+
 static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *connection)
 {
     struct verdict verdict = verdict_of(code_of(req->res.status));
@@ -84,7 +89,10 @@ static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *conne
                                .received_ns = tick_now_ns()};
     request_refuse(&request, &verdict);
     buf_init(&body, NULL, PROBLEM_BYTES);
-    rest_problem_write(&body, &verdict, request.given.path, request.id);
+    if (speaks_openai(connection, req))
+        rest_chat_write_error(&body, &verdict);
+    else
+        rest_problem_write(&body, &verdict, request.given.path, request.id);
     rest_common_headers(req, &request);
     h2o_iovec_t copy = h2o_strdup(&req->pool, body.at, body.len);
     buf_fini(&body);
@@ -101,7 +109,11 @@ static void setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
                   H2O_STRLIT("text/plain; charset=utf-8"))) {
         struct problem_ostream *ostream =
             (struct problem_ostream *)h2o_add_ostream(req, sizeof *ostream, slot);
-        req->res.headers.entries[at].value = h2o_iovec_init(H2O_STRLIT("application/problem+json"));
+        if (speaks_openai(rest_connection_of(req), req))
+            req->res.headers.entries[at].value = h2o_iovec_init(H2O_STRLIT("application/json"));
+        else
+            req->res.headers.entries[at].value =
+                h2o_iovec_init(H2O_STRLIT("application/problem+json"));
         ostream->super.do_send = send_body;
         ostream->body = make_body(req, rest_connection_of(req));
         ostream->sent = false;

@@ -3,6 +3,7 @@
 #define WEIR_REST_REST_INTERNAL_H
 
 #include "rest/rest.h"
+#include "rest/rest_chat.h"
 #include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
 #include "shared/base/buf.h"
@@ -18,6 +19,7 @@ struct rest {
     const struct core *core;
     h2o_globalconf_t conf;
     struct rest_routes routes;
+    const struct contract_method *chat_stream; /* NULL: the contract has none */
     char hsts_text[64];
     struct rest_headers_policy headers;
 };
@@ -86,6 +88,14 @@ struct rest_stream {
     bool full;
 };
 
+/* Of a call of the OpenAI-shaped route. */
+struct rest_chat_call {
+    bool here; /* it is one */
+    bool began;
+    struct rest_chat_form form;
+    long long created_s;
+};
+
 /* One request; in h2o's request pool, disposed of with it. */
 struct rest_call {
     h2o_generator_t generator; /* first: h2o hands it back */
@@ -95,8 +105,10 @@ struct rest_call {
     struct timer leave; /* set until the watch begins */
     struct rest_leave_watch *watch;
     struct rest_stream stream;
+    struct rest_chat_call chat;
     const ProtobufCMessage *answer; /* unary, from send to finish */
     struct span answer_json;        /* made already; else empty */
+    struct span answer_wire;        /* likewise */
     struct span own_body;           /* of what no flow answers; in the request's arena */
     bool own;                       /* no flow answers: own_body is the response */
     bool streams;
@@ -130,10 +142,18 @@ void rest_leave_end(struct rest_call *call);
 
 /* rest_stream.c */
 enum port_state rest_stream_piece(struct rest_call *call, struct span text);
-void rest_stream_whole(struct rest_call *call, struct span text);
+void rest_stream_whole(struct rest_call *call, const struct message_view *last);
 /* Ends the stream; with an error event unless the verdict is OK or CANCELLED. */
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict);
 void rest_stream_fini(struct rest_call *call);
+
+/* rest_chat_call.c: calls of the OpenAI-shaped route, in its JSON. */
+bool rest_chat_has(const struct rest_route *route);
+void rest_chat_begin(struct rest_call *call);
+/* Appends the answer; a piece of a stream; its end. */
+void rest_chat_answer(struct rest_call *call, struct buf *out);
+void rest_chat_piece(struct rest_call *call, struct buf *out, struct span text);
+void rest_chat_last(struct rest_call *call, struct buf *out, const struct message_view *last);
 
 /* rest_system.c: appends the body, if any, and says how the request ends. */
 MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,

@@ -16,6 +16,9 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     }
     rest->headers.origins = span_of(settings->cors_allowed_origins);
     rest_routes_init(&rest->routes, core->contract);
+    for (size_t i = 0; i < core->contract->n_methods; i++)
+        if (core->contract->methods[i].kind == CONTRACT_CHAT && core->contract->methods[i].streams)
+            rest->chat_stream = &core->contract->methods[i];
     h2o_config_init(&rest->conf);
     rest->conf.server_name = (h2o_iovec_t){NULL, 0};
     /* One more byte than the cap: h2o refuses a chunked body that reaches the limit, and one with a

@@ -96,24 +96,32 @@ enum port_state rest_stream_piece(struct rest_call *call, struct span text)
     struct rest_stream *stream = &call->stream;
     if (!stream->open)
         open_stream(call);
-    buf_put_text(&stream->pending, "data: {\"chunk\":");
-    buf_put_json_string(&stream->pending, text);
-    buf_put_text(&stream->pending, "}\n\n");
+    if (call->chat.here) {
+        rest_chat_piece(call, &stream->pending, text);
+    } else {
+        buf_put_text(&stream->pending, "data: {\"chunk\":");
+        buf_put_json_string(&stream->pending, text);
+        buf_put_text(&stream->pending, "}\n\n");
+    }
     speak(call);
     send_next(call);
     stream->full |= stream->pending.len > FULL_BYTES;
     return stream->full ? PORT_FULL : PORT_READY;
 }
 
-void rest_stream_whole(struct rest_call *call, struct span text)
+void rest_stream_whole(struct rest_call *call, const struct message_view *last)
 {
     struct buf *out = &call->stream.pending;
     if (!call->stream.open)
         open_stream(call);
+    if (call->chat.here) {
+        rest_chat_last(call, out, last);
+        return;
+    }
     buf_put_text(out, "data: {\"done\":true,");
     buf_put_json_string(out, span_of(call->request.given.method->stream_result));
     buf_put_char(out, ':');
-    buf_put_json_string(out, text);
+    buf_put_json_string(out, last->text);
     buf_put_text(out, "}\n\n");
 }
 
@@ -122,8 +130,12 @@ void rest_stream_end(struct rest_call *call, const struct verdict *verdict)
     struct rest_stream *stream = &call->stream;
     timers_cancel(call->connection->worker->core_worker->timers, &stream->silence);
     if (verdict->code != VERDICT_OK && verdict->code != VERDICT_CANCELLED) {
-        buf_put_text(&stream->pending, "event: error\ndata: ");
-        rest_problem_write(&stream->pending, verdict, call->request.given.path, call->request.id);
+        buf_put_text(&stream->pending, call->chat.here ? "data: " : "event: error\ndata: ");
+        if (call->chat.here)
+            rest_chat_write_error(&stream->pending, verdict);
+        else
+            rest_problem_write(&stream->pending, verdict, call->request.given.path,
+                               call->request.id);
         buf_put_text(&stream->pending, "\n\n");
     }
     stream->ended = true;

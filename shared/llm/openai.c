@@ -1,6 +1,8 @@
 /* OpenAI's chat completions: writing requests. */
 #include "shared/llm/openai.h"
 
+#include "shared/llm/writing.h"
+
 static void write_part(struct buf *out, const struct chat_part *part)
 {
     if (part->kind == CHAT_IMAGE) {
@@ -60,6 +62,10 @@ void openai_write(const struct dialect_request *request, struct buf *out)
         buf_printf(out, ",\"temperature\":%.6g", what->temperature);
     if (what->max_output_tokens > 0)
         buf_printf(out, ",\"max_tokens\":%ld", what->max_output_tokens);
+    if (what->n_stop > 0) {
+        buf_put_text(out, ",\"stop\":");
+        writing_stop(what, out);
+    }
     if (request->schema.len > 0)
         write_format(request, out);
     if (what->stream)

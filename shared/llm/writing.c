@@ -55,6 +55,15 @@ bool writing_system(const struct conversation *what, struct buf *out)
     return any;
 }
 
+void writing_stop(const struct conversation *what, struct buf *out)
+{
+    for (size_t i = 0; i < what->n_stop; i++) {
+        buf_put_char(out, i == 0 ? '[' : ',');
+        buf_put_json_string(out, what->stop[i]);
+    }
+    buf_put_char(out, ']');
+}
+
 bool writing_has_words(const struct chat_message *message)
 {
     for (size_t i = 0; i < message->n_parts; i++)

@@ -15,7 +15,8 @@ static bool parse_prompts(struct core *core, char error[256])
         const struct contract_method *method = &contract->methods[i];
         struct prompt_error wrong = {0};
         if (method->prompt == NULL) {
-            must(method->kind == CONTRACT_HEALTH); /* the compiler of the contract sees to it */
+            must(method->kind == CONTRACT_HEALTH ||
+                 method->kind == CONTRACT_CHAT); /* the compiler of the contract sees to it */
             continue;
         }
         must(!method->streams || (method->text_field != SIZE_MAX && method->stream_result != NULL));

@@ -14,15 +14,17 @@
 #include <stdatomic.h>
 
 struct limits;
+struct chat_models;
 
 /* Fixed after start; any thread may read. */
 struct core {
     const struct contract *contract;
     struct prompt **prompts; /* by method index; NULL for built-ins; owned */
     struct readiness *readiness;
-    struct sharing *sharing;  /* NULL: every call is answered anew; not owned */
-    struct limits *limits;    /* limits.h; NULL: none */
-    uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
+    struct sharing *sharing;        /* NULL: every call is answered anew; not owned */
+    struct limits *limits;          /* limits.h; NULL: none */
+    const struct chat_models *chat; /* chat.h; NULL: only the usual model, which has no name */
+    uint64_t (*now_ns)(void);       /* monotonic; core_init sets tick_now_ns, tests set their own */
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;

@@ -1,6 +1,7 @@
 #include "shared/pipeline/flow_run.h"
 
 #include "shared/flow/answer.h"
+#include "shared/pipeline/chat.h"
 #include "shared/pipeline/core.h"
 #include "shared/pipeline/meters.h"
 
@@ -133,6 +134,11 @@ static void on_done(void *context, const struct llm_result *result)
     }
     struct violation *violations = NULL;
     size_t n = 0;
+    if (method->kind == CONTRACT_CHAT) {
+        run->answer = chat_answer(method, run->message, result, run->arena);
+        run->events->done(run, &verdict);
+        return;
+    }
     bool usable = method->streams ? run->whole.len > 0
                                   : answer_build(method, run->message, result->text, run->arena,
                                                  &run->answer, &violations, &n);
@@ -154,8 +160,10 @@ bool flow_run_start(struct flow_run *run, struct verdict *verdict)
                                 .deadline_ms = run->deadline_ms,
                                 .temperature = -1,
                                 .stream = method->streams};
-    if (!prompt_render(core->prompts[method->index], run->message, run->arena, PROMPT_BYTES,
-                       &what)) {
+    if (method->kind == CONTRACT_CHAT) {
+        chat_conversation(core->chat, run->message, run->arena, &what);
+    } else if (!prompt_render(core->prompts[method->index], run->message, run->arena, PROMPT_BYTES,
+                              &what)) {
         *verdict = verdict_of(VERDICT_TOO_LARGE);
         return false;
     }

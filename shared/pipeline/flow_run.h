@@ -37,9 +37,9 @@ struct flow_run {
     const struct flow_run_events *events;
 
     /* The run's. */
-    struct llm_call *call; /* NULL when none runs */
-    ProtobufCMessage *answer;
-    struct buf whole; /* a stream's text so far; heap */
+    struct llm_call *call;    /* NULL when none runs */
+    ProtobufCMessage *answer; /* of a chat's stream: the last message */
+    struct buf whole;         /* a stream's text so far; heap */
     uint64_t started_ns;
     uint64_t upstream_ns;       /* spent waiting for the model; 0: no call was made */
     struct llm_account account; /* once the call is over */

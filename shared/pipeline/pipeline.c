@@ -12,8 +12,8 @@ static const struct step {
     enum step_result (*run)(struct request *request, struct verdict *verdict);
 } steps[] = {
     {"admit", step_admit},   {"address", step_address}, {"subject", step_subject},
-    {"decode", step_decode}, {"content", step_content}, {"cache", step_cache},
-    {"flow", step_flow},     {"reply", step_reply},
+    {"decode", step_decode}, {"content", step_content}, {"chat", step_chat},
+    {"cache", step_cache},   {"flow", step_flow},       {"reply", step_reply},
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
@@ -107,10 +107,10 @@ enum step_result step_reply(struct request *request, struct verdict *verdict)
         view.text = kept != NULL ? kept->whole : buf_span(&request->run.whole);
     } else {
         view.kind = MESSAGE_ANSWER;
-        view.message = request->run.answer;
         view.json = kept != NULL ? kept->json : SPAN_EMPTY;
-        view.wire = kept != NULL ? kept->wire : SPAN_EMPTY;
     }
+    view.message = request->run.answer;
+    view.wire = kept != NULL ? kept->wire : SPAN_EMPTY;
     (void)request->port->send(request, &view);
     *verdict = verdict_of(VERDICT_OK);
     return STEP_END;

@@ -20,6 +20,7 @@ enum step_result step_address(struct request *request, struct verdict *verdict);
 enum step_result step_subject(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
 enum step_result step_content(struct request *request, struct verdict *verdict);
+enum step_result step_chat(struct request *request, struct verdict *verdict);
 enum step_result step_cache(struct request *request, struct verdict *verdict);
 enum step_result step_flow(struct request *request, struct verdict *verdict);
 enum step_result step_reply(struct request *request, struct verdict *verdict);
