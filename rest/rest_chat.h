@@ -11,7 +11,9 @@
 #include "shared/base/buf.h"
 #include "shared/verdict.h"
 
-#include "weir/v1/chat.pb-c.h"
+struct Weir__V1__ChatRequest;
+struct Weir__V1__ChatResponse;
+struct Weir__V1__ChatChunk;
 
 /* What of a request is the wire's own. */
 struct rest_chat_form {
@@ -23,8 +25,8 @@ struct rest_chat_form {
  * *verdict says what is wrong: BAD_JSON, BAD_MESSAGE with one violation (whose rule is OpenAI's
  * code), or TOO_LARGE. */
 MUST_USE enum verdict_code rest_chat_read(struct span body, struct arena *arena,
-                                          Weir__V1__ChatRequest **chat, struct rest_chat_form *form,
-                                          struct verdict *verdict);
+                                          struct Weir__V1__ChatRequest **chat,
+                                          struct rest_chat_form *form, struct verdict *verdict);
 
 /* What all messages of one answer have in common. */
 struct rest_chat_head {
@@ -35,12 +37,12 @@ struct rest_chat_head {
 
 /* Appends the whole answer. */
 void rest_chat_write(struct buf *out, const struct rest_chat_head *head,
-                     const Weir__V1__ChatResponse *answer);
+                     const struct Weir__V1__ChatResponse *answer);
 /* Appends the events of a stream: its begin, pieces of text, and its end, "[DONE]" included. */
 void rest_chat_write_begin(struct buf *out, const struct rest_chat_head *head);
 void rest_chat_write_piece(struct buf *out, const struct rest_chat_head *head, struct span text);
 void rest_chat_write_end(struct buf *out, const struct rest_chat_head *head,
-                         const Weir__V1__ChatChunk *last, bool include_usage);
+                         const struct Weir__V1__ChatChunk *last, bool include_usage);
 /* Appends {"error":{...}}. */
 void rest_chat_write_error(struct buf *out, const struct verdict *verdict);
 

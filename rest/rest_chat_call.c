@@ -1,6 +1,8 @@
 /* Calls of the OpenAI-shaped route: the port of REST, with another JSON. */
 #include "rest/rest_internal.h"
 
+#include "weir/v1/chat.pb-c.h"
+
 #include <time.h>
 
 bool rest_chat_has(const struct rest_route *route)

@@ -2,6 +2,7 @@
 #include "rest/rest_chat.h"
 
 #include "shared/flow/json_text.h"
+#include "weir/v1/chat.pb-c.h"
 
 #include <limits.h>
 
@@ -157,7 +158,7 @@ static bool read_tokens(struct reading *reading, const json_t *root, const char 
     json_int_t tokens = json_integer_value(value);
     if (tokens < 1 || tokens > INT32_MAX)
         return wrong(reading, "invalid_value", "must be a positive integer of 32 bits", "%s", name);
-    chat->max_output_tokens = (int32_t)tokens;
+    chat->max_completion_tokens = (int32_t)tokens;
     return true;
 }
 
@@ -306,11 +307,11 @@ static bool read_content(struct reading *reading, const json_t *from, size_t mes
         return wrong(reading, "invalid_type", "must be a string or an array of parts",
                      "messages[%zu].content", message);
     size_t n = alone ? 1 : json_array_size(content);
-    turn->parts = take(reading, n, sizeof *turn->parts);
+    turn->content = take(reading, n, sizeof *turn->content);
     Weir__V1__ChatPart *parts = take(reading, n, sizeof *parts);
-    for (size_t i = 0; i < n && parts != NULL && turn->parts != NULL; i++) {
-        turn->parts[i] = &parts[i];
-        turn->n_parts = i + 1;
+    for (size_t i = 0; i < n && parts != NULL && turn->content != NULL; i++) {
+        turn->content[i] = &parts[i];
+        turn->n_content = i + 1;
         const struct place at = {message, i};
         if (!(alone ? read_text(reading, content, &parts[i])
                     : read_part(reading, json_array_get(content, i), at, &parts[i])))

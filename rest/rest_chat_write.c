@@ -1,6 +1,8 @@
 /* OpenAI's answers, chunks and errors. */
 #include "rest/rest_chat.h"
 
+#include "weir/v1/chat.pb-c.h"
+
 #include <ctype.h>
 
 static void put_head(struct buf *out, const struct rest_chat_head *head, const char *object)

@@ -11,11 +11,11 @@ build_packages=(
   cmake ninja-build gcc libc6-dev pkg-config git ca-certificates
   protobuf-compiler libprotobuf-dev libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev libh2o-dev libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev zlib1g-dev
-  libjemalloc-dev libcmocka-dev libseccomp-dev
+  libjemalloc-dev libcmocka-dev libjwt-dev libseccomp-dev
 )
 test_packages=(
   clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
-  python3 python3-grpcio python3-protobuf
+  python3 python3-grpcio python3-protobuf python3-venv python3-yaml
 )
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
@@ -93,4 +93,14 @@ if [ "${1:-build}" = test ] && [ ! -x build/tools/grpcurl ]; then
     GOBIN=$PWD/build/tools go install "$grpcurl" ||
       echo "setup: SKIPPED grpcurl: go failed; Python runs the README's gRPC commands" >&2
   fi
+fi
+
+# What Debian does not package of the tests' tools, in an environment of its own.
+wanted=$PWD/tests/support/requirements.txt
+if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirements.txt; then
+  echo "setup: installing the Python tools of the tests"
+  rm -rf build/tools/python
+  /usr/bin/python3 -m venv build/tools/python
+  build/tools/python/bin/pip install -q --disable-pip-version-check -r "$wanted"
+  cp "$wanted" build/tools/python/requirements.txt
 fi

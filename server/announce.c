@@ -1,5 +1,6 @@
 #include "server/announce.h"
 
+#include "server/authentication.h"
 #include "shared/base/audit.h"
 #include "shared/base/buf.h"
 #include "shared/base/log.h"
@@ -24,8 +25,7 @@ static void warn(const struct config *config)
 {
     if (config->debug)
         log_event(LOG_WARNING, "lifecycle", "debug_mode", "setting", "DEBUG");
-    if (strcmp(config->auth_mode, "none") == 0)
-        log_event(LOG_WARNING, "lifecycle", "callers_not_authenticated", "setting", "AUTH_MODE");
+    authentication_log_warnings(config);
     if (config->trusted_hosts[0] == '\0' && !config->debug)
         log_event(LOG_WARNING, "lifecycle", "any_host_accepted", "setting", "TRUSTED_HOSTS");
     if (!config->rate_limit_enabled)

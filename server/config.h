@@ -124,6 +124,12 @@ MUST_USE bool config_parse(struct config *config, size_t index, const char *text
 size_t config_find(struct span name);
 /* Gives the settings that nobody set what the mode asks for. The texts are static. */
 void config_complete(struct config *config, char *const *environment);
+/* scheme://host[:port][/path], https off loopback, no user, no query: what a `setting` with a URL
+ * may be. False: `error` names the setting. */
+MUST_USE bool config_check_url(const char *setting, const char *url,
+                               char error[CONFIG_ERROR_BYTES]);
+/* The rules of the group "identity". */
+MUST_USE bool config_check_identity(const struct config *config, char error[CONFIG_ERROR_BYTES]);
 /* The rules over complete settings (S3, S5). False: `error` names the setting. */
 MUST_USE bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES]);
 

@@ -45,7 +45,8 @@ void config_print_help(FILE *out)
 {
     const char *group = "";
     (void)fputs("weir serves LLM flows over REST and gRPC.\n\n"
-                "usage: weir [--setting value | --setting=value | --switch]...\n\n"
+                "usage: weir [--setting value | --setting=value | --switch]...\n"
+                "       weir keys new --tenant NAME --scope SCOPE...   makes an API key\n\n"
                 "  --help            this text\n"
                 "  --version         what was built\n"
                 "  --health          ask the running weir whether it lives: exit code 0 or 1\n"

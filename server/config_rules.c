@@ -17,6 +17,12 @@ static bool refuse(char error[CONFIG_ERROR_BYTES], const char *text)
     return false;
 }
 
+static bool refuse_setting(char error[CONFIG_ERROR_BYTES], const char *setting, const char *text)
+{
+    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", setting, text);
+    return false;
+}
+
 static bool is_on(char *const *environment, const char *name)
 {
     size_t len = strlen(name);
@@ -117,15 +123,9 @@ static bool is_loopback(struct span host)
     return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-static bool refuse_setting(char error[CONFIG_ERROR_BYTES], const char *setting, const char *text)
-{
-    (void)snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", setting, text);
-    return false;
-}
-
 /* scheme://host[:port][/path]: requests are made by putting a path behind it, so no query and no
  * fragment; and it is printed and logged, so no password. */
-static bool check_url(const char *setting, const char *url, char error[CONFIG_ERROR_BYTES])
+bool config_check_url(const char *setting, const char *url, char error[CONFIG_ERROR_BYTES])
 {
     bool tls = strncasecmp(url, "https://", 8) == 0;
     if (!tls && strncasecmp(url, "http://", 7) != 0)
@@ -196,7 +196,7 @@ static bool check_other(const struct config *config, const char *setting,
                        setting);
         return false;
     }
-    return own ? check_url(setting, url, error)
+    return own ? config_check_url(setting, url, error)
                : check_key(config, span_of(one->dialect->name), url, error);
 }
 
@@ -270,12 +270,12 @@ static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYT
                              "LLM_PROVIDER=offline for the built-in model");
     if (strcmp(config->llm_provider, "offline") == 0)
         return true;
-    if (!check_url("LLM_BASE_URL", config->llm_base_url, error) ||
+    if (!config_check_url("LLM_BASE_URL", config->llm_base_url, error) ||
         !check_key(config, span_of(config->llm_provider), config->llm_base_url, error) ||
         !check_fallbacks(config, error) || !check_chat_models(config, error))
         return false;
     if (config->credentials_url[0] != '\0' &&
-        !check_url("CREDENTIALS_URL", config->credentials_url, error))
+        !config_check_url("CREDENTIALS_URL", config->credentials_url, error))
         return false;
     if (config->credentials_url[0] != '\0' && config->credentials_token[0] == '\0')
         return refuse(error, "CREDENTIALS_TOKEN: the credentials service needs it; set it or "
@@ -292,10 +292,8 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         return refuse(error, "DEBUG: the debug surface is not part of release builds; build with "
                              "scripts/build.sh debug");
 #endif
-    if (strcmp(config->auth_mode, "none") != 0)
-        return refuse(error, "AUTH_MODE: no way to authenticate callers is configured, and this "
-                             "version has none; set AUTH_MODE=none to serve everybody who can "
-                             "reach the port");
+    if (!config_check_identity(config, error))
+        return false;
     if (!config->no_grpc && !config->single_port && config->port != 0 &&
         config->port == config->grpc_port)
         return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "

@@ -2,6 +2,7 @@
 
 #include "server/admin.h"
 #include "server/announce.h"
+#include "server/authentication.h"
 #include "server/drain.h"
 #include "server/front_door.h"
 #include "server/gauges.h"
@@ -32,6 +33,7 @@ struct life {
     struct gauges *gauges;
     struct readiness readiness;
     struct core core;
+    struct keeper *keeper; /* NULL: there are no keys to keep */
     struct models *models;
     struct rest *rest;
     struct worker **workers;
@@ -171,6 +173,7 @@ static void finish(struct life *life)
     (void)uv_timer_stop(&life->tick);
     if (life->rpc != NULL)
         rpc_listener_free(life->rpc);
+    life->keeper = keeper_stop(life->keeper);
     for (size_t i = 0; i < life->n_workers; i++)
         worker_stop(life->workers[i]);
     admin_close(life->admin);
@@ -265,12 +268,14 @@ static void on_signal(uv_signal_t *signal, int number)
     must(uv_timer_start(&life->tick, on_drain_tick, DRAIN_STEP_MS, DRAIN_STEP_MS) == 0);
 }
 
-/* What files hold is read again; nothing that is open ends. */
+/* What files and servers hold is read again; nothing that is open ends. */
 static void on_reload(uv_signal_t *signal, int number)
 {
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
+    if (life->keeper != NULL)
+        keeper_reload(life->keeper);
     if (life->tls == NULL)
         return;
     if (tls_reload(life->tls, error))
@@ -398,6 +403,11 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
     watch_signals(&life);
+    if (!authentication_start(config, &life.core, &life.keeper, error)) {
+        log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
+        log_stop(LAST_LOG_MS);
+        _exit(1);
+    }
     life.core.sharing = wiring_sharing(config, models_settings(life.models));
     start_workers(&life);
     start_rpc(&life);

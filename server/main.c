@@ -1,4 +1,5 @@
 /* weir: settings in, exit code out. */
+#include "server/command.h"
 #include "server/config.h"
 #include "server/lifecycle.h"
 #include "server/probe.h"
@@ -44,7 +45,10 @@ int main(int argc, char **argv)
     struct config config;
     char error[CONFIG_ERROR_BYTES] = "", why[128] = "";
     sigset_t signals;
+    int command_code = 0;
     fill_standard_descriptors();
+    if (command_run(argc, argv, stdout, stderr, &command_code))
+        return command_code;
     enum config_outcome outcome = config_load(&config, argc, argv, environ, stdout, error);
     if (outcome == CONFIG_PROBE) {
         int code = probe_run(&config);

@@ -20,6 +20,7 @@
 #include "shared/verdict.h"
 
 struct core_worker;
+struct identity_wait;
 struct contract_method;
 
 enum request_encoding { REQUEST_JSON, REQUEST_PROTOBUF };
@@ -66,6 +67,7 @@ struct request {
     bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
     bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
+    struct identity_wait *identity_wait; /* NULL unless it waits for fresh keys */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;
     size_t step;

@@ -33,7 +33,9 @@ static void default_string(const struct contract_field *field, const ProtobufCFi
                            ProtobufCMessage *message, struct span subject)
 {
     const char *value = field->default_value;
-    if (field->default_subject && subject.len > 0)
+    /* Nobody is refused for a name of their own that is longer than the field takes. */
+    uint32_t most = field->rules.max_len;
+    if (field->default_subject && subject.len > 0 && (most == 0 || utf8_length(subject) <= most))
         value = subject.at;
     if (value != NULL && contract_count(message, pb) > 0 && contract_string(message, pb).len == 0)
         *(const char **)contract_at(message, pb) = value;

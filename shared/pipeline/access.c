@@ -44,6 +44,8 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_text(&line, "end", row->name);
     log_ms(&line, "duration_ms", duration_ns);
     log_text(&line, "peer", peer);
+    if (identity_is_known(&request->identity))
+        log_span(&line, "tenant", request->identity.tenant);
     if (request->given.certificate != NULL)
         log_span(&line, "certificate", certificate_name(request->given.certificate));
     log_text(&line, "cache", share_state_name(request->share.state));

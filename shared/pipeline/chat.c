@@ -56,9 +56,9 @@ static enum chat_role role_of(const char *name)
 static void make_turn(const Weir__V1__ChatTurn *from, struct arena *arena, struct chat_message *to)
 {
     *to = (struct chat_message){.role = role_of(from->role),
-                                .parts = arena_alloc(arena, from->n_parts * sizeof *to->parts)};
-    for (size_t i = 0; i < from->n_parts; i++)
-        to->n_parts += make_part(from->parts[i], &to->parts[to->n_parts]);
+                                .parts = arena_alloc(arena, from->n_content * sizeof *to->parts)};
+    for (size_t i = 0; i < from->n_content; i++)
+        to->n_parts += make_part(from->content[i], &to->parts[to->n_parts]);
 }
 
 void chat_conversation(const struct chat_models *models, const ProtobufCMessage *request,
@@ -72,7 +72,7 @@ void chat_conversation(const struct chat_models *models, const ProtobufCMessage 
         make_turn(chat->messages[i], arena, &what->messages[i]);
     if (chat->sampling_case == WEIR__V1__CHAT_REQUEST__SAMPLING_TEMPERATURE)
         what->temperature = chat->temperature;
-    what->max_output_tokens = chat->max_output_tokens;
+    what->max_output_tokens = chat->max_completion_tokens;
     struct span *stop = arena_alloc(arena, chat->n_stop * sizeof *stop);
     for (size_t i = 0; i < chat->n_stop; i++)
         stop[i] = span_of(chat->stop[i]);

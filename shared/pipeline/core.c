@@ -2,9 +2,13 @@
 
 #include "shared/base/tick.h"
 #include "shared/flow/validate.h"
+#include "shared/policy/authenticator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Verified tokens; at most 1.2 KiB each. */
+enum { REMEMBERED_TOKENS = 16384 };
 
 static bool parse_prompts(struct core *core, char error[256])
 {
@@ -36,6 +40,11 @@ static bool parse_prompts(struct core *core, char error[256])
     return true;
 }
 
+static int64_t wall_s(void)
+{
+    return (int64_t)(tick_wall_ns() / 1000000000U);
+}
+
 bool core_init(struct core *core, const struct contract *contract, struct readiness *readiness,
                char error[256])
 {
@@ -43,11 +52,15 @@ bool core_init(struct core *core, const struct contract *contract, struct readin
     core->contract = contract;
     core->readiness = readiness;
     core->now_ns = tick_now_ns;
+    core->now_s = wall_s;
     if (!validate_prepare(contract, &bad_pattern)) {
         (void)snprintf(error, 256, "the contract has a pattern that does not compile: %s",
                        bad_pattern);
         return false;
     }
+    core->authenticator = malloc(sizeof *core->authenticator);
+    must(core->authenticator != NULL);
+    authenticator_init(core->authenticator, REMEMBERED_TOKENS);
     if (parse_prompts(core, error))
         return true;
     core_fini(core);
@@ -61,5 +74,9 @@ void core_fini(struct core *core)
             core->prompts[i] = prompt_free(core->prompts[i]);
     free(core->prompts);
     core->prompts = NULL;
+    if (core->authenticator != NULL)
+        authenticator_fini(core->authenticator);
+    free(core->authenticator);
+    core->authenticator = NULL;
     validate_shutdown();
 }

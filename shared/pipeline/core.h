@@ -13,6 +13,8 @@
 
 #include <stdatomic.h>
 
+struct authenticator;
+struct key_refresh;
 struct limits;
 struct chat_models;
 
@@ -25,6 +27,9 @@ struct core {
     struct limits *limits;          /* limits.h; NULL: none */
     const struct chat_models *chat; /* chat.h; NULL: only the usual model, which has no name */
     uint64_t (*now_ns)(void);       /* monotonic; core_init sets tick_now_ns, tests set their own */
+    int64_t (*now_s)(void);         /* wall clock, since 1970; the same */
+    struct authenticator *authenticator; /* owned; closed until it is set up */
+    struct key_refresh *key_refresh;     /* NULL: no source of keys can be asked */
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;
@@ -53,9 +58,9 @@ static inline uint64_t core_worker_random(struct core_worker *worker)
     return z ^ (z >> 31);
 }
 
-/* Parses the prompts of the contract and prepares its rules; the settings of `core` (time-out, body
- * cap, access log) are the caller's to fill in. Once, from main. On failure returns false with a
- * line for the operator in `error`. */
+/* Parses the prompts of the contract, prepares its rules and makes an authenticator that lets
+ * nobody in; the settings of `core` (time-out, body cap, access log) are the caller's to fill in.
+ * Once, from main. On failure returns false with a line for the operator in `error`. */
 MUST_USE bool core_init(struct core *core, const struct contract *contract,
                         struct readiness *readiness, char error[256]);
 void core_fini(struct core *core);

@@ -11,9 +11,10 @@ static const struct step {
     const char *name;
     enum step_result (*run)(struct request *request, struct verdict *verdict);
 } steps[] = {
-    {"admit", step_admit},   {"address", step_address}, {"subject", step_subject},
-    {"decode", step_decode}, {"content", step_content}, {"chat", step_chat},
-    {"cache", step_cache},   {"flow", step_flow},       {"reply", step_reply},
+    {"admit", step_admit},     {"address", step_address}, {"identity", step_identity},
+    {"scope", step_scope},     {"subject", step_subject}, {"decode", step_decode},
+    {"content", step_content}, {"chat", step_chat},       {"cache", step_cache},
+    {"flow", step_flow},       {"reply", step_reply},
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
@@ -200,6 +201,7 @@ static void finish(struct request *request, const struct verdict *verdict)
 void pipeline_end(struct request *request, const struct verdict *verdict)
 {
     must(!request->walking && !request->finished);
+    identity_stop(request);
     flow_stop(request, verdict_row(verdict->code)->blame);
     timers_cancel(request->worker->timers, &request->deadline);
     leave_live(request);

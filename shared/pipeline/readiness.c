@@ -4,6 +4,7 @@ void readiness_init(struct readiness *readiness)
 {
     atomic_init(&readiness->started, false);
     atomic_init(&readiness->draining, false);
+    atomic_init(&readiness->no_key_set, false);
     atomic_init(&readiness->offline_model, false);
     readiness->providers = NULL;
     readiness->providers_context = NULL;
@@ -11,7 +12,7 @@ void readiness_init(struct readiness *readiness)
 
 /* One look, so that an answer does not contradict itself. */
 struct look {
-    bool started, draining, offline_model;
+    bool started, draining, no_key_set, offline_model;
     struct readiness_providers providers;
 };
 
@@ -19,6 +20,7 @@ static struct look look_at(const struct readiness *readiness)
 {
     struct look look = {.started = atomic_load(&readiness->started),
                         .draining = atomic_load(&readiness->draining),
+                        .no_key_set = atomic_load(&readiness->no_key_set),
                         .offline_model = atomic_load(&readiness->offline_model)};
     if (readiness->providers != NULL)
         readiness->providers(readiness->providers_context, &look.providers);
@@ -27,7 +29,7 @@ static struct look look_at(const struct readiness *readiness)
 
 static bool is_ok(const struct look *look)
 {
-    return look->started && !look->draining &&
+    return look->started && !look->draining && !look->no_key_set &&
            (look->providers.count == 0 || look->providers.usable > 0);
 }
 
@@ -58,6 +60,8 @@ bool readiness_write(const struct readiness *readiness, struct buf *out)
         put_reason(out, &first, "warn", "starting");
     if (look.draining)
         put_reason(out, &first, "warn", "draining");
+    if (look.no_key_set)
+        put_reason(out, &first, "warn", "no_key_set");
     const char *class = look.providers.usable == 0 ? "warn" : "info";
     if (look.providers.keyless > 0)
         put_reason(out, &first, class, "credentials_missing");

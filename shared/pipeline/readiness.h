@@ -21,6 +21,7 @@ struct readiness_providers {
 struct readiness {
     atomic_bool started;       /* listeners are open */
     atomic_bool draining;      /* SIGTERM was seen */
+    atomic_bool no_key_set;    /* the keys of tokens have not been fetched yet */
     atomic_bool offline_model; /* info: answers come from the built-in model */
     /* How the model's providers stand. Fixed before others use the object; any thread calls it.
      * NULL: there are none. */

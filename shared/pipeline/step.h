@@ -17,6 +17,8 @@ enum step_result {
 
 enum step_result step_admit(struct request *request, struct verdict *verdict);
 enum step_result step_address(struct request *request, struct verdict *verdict);
+enum step_result step_identity(struct request *request, struct verdict *verdict);
+enum step_result step_scope(struct request *request, struct verdict *verdict);
 enum step_result step_subject(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
 enum step_result step_content(struct request *request, struct verdict *verdict);
@@ -34,6 +36,8 @@ void pipeline_end(struct request *request, const struct verdict *verdict);
  */
 MUST_USE bool pipeline_send(struct request *request, const struct message_view *message);
 
+/* Stops waiting for fresh keys, if the request does. */
+void identity_stop(struct request *request);
 /* Stops the request's call of the model, or leaves the one it shares, and settles time and tokens;
  * VERDICT_BAD counts against the model. */
 void flow_stop(struct request *request, enum verdict_blame blame);

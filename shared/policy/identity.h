@@ -2,7 +2,8 @@
  *
  * "Not authenticated" is a kind of its own: an identity whose kind is IDENTITY_NONE names nobody,
  * and code that needs somebody asks identity_is_known, never whether a text is empty. By value; the
- * spans live as long as the request that carries it. */
+ * spans live as long as the request that carries it, and a NUL follows the last byte of each that
+ * is not empty. */
 #ifndef WEIR_POLICY_IDENTITY_H
 #define WEIR_POLICY_IDENTITY_H
 

@@ -93,8 +93,8 @@ class Hostile(Scenario):
         print(f"    {name}: {lasted:.2f} s, CPU {cpu:.2f} s with {calls} honest calls, RSS "
               f"{grown / 1024:+.1f} MB, honest p99 {tail * 1000:.1f} ms", flush=True)
         self.assertTrue(self.weir.alive())
-        self.assertLess(tail, slow(MOST_P99_S), f"{name}: honest callers felt it")
         if not SANITIZER:
+            self.assertLess(tail, slow(MOST_P99_S), f"{name}: honest callers felt it")
             # The honest calls run meanwhile, and cost about 0.3 ms each in a debug build.
             self.assertLess(cpu - calls * min(each_s, 0.0003), slow(cpu_s), name)
             self.assertLess(grown, rss_kb, name)

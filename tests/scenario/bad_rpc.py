@@ -110,11 +110,38 @@ class BadMessages(Scenario):
                                                 grpc.StatusCode.CANCELLED))
 
     def test_large_metadata(self):
-        channel = self.weir.new_channel()  # weir may close the connection after it
+        """On a connection of its own, which the guard ends."""
+        channel = self.weir.new_channel()
         outcome = GrpcCaller(self.weir, channel)("TellJoke", {},
                                                  metadata=[("x-large", "y" * 200_000)])
+        self.assert_ends(outcome, 431, "UNAVAILABLE")
         channel.close()
+        wait_until(lambda: self.weir.events("connection_ended"), 5, "the guard's line")
+        self.assertIn(self.weir.events("connection_ended")[-1]["rule"],
+                      ("hpack_string", "header_block_bytes"))
+
+    def test_metadata_that_is_just_not_too_large(self):
+        self.assert_ok(self.rpc("TellJoke", {}, metadata=[(f"x-{i}", "y" * 15_000)
+                                                          for i in range(4)]))
+
+
+class Unguarded(Scenario):
+    settings = {"GRPC_GUARD": "off"}
+
+    def test_large_metadata(self):
+        """On a connection of its own: the C core may close it with the refusal."""
+        channel = self.weir.new_channel()
+        outcome = GrpcCaller(self.weir, channel)("TellJoke", {},
+                                                 metadata=[("x-large", "y" * 200_000)])
         self.assert_ends(outcome, 431, "RESOURCE_EXHAUSTED")
+        channel.close()
+
+    def test_both_protocols(self):
+        for call in (self.rest, self.rpc):
+            for rpc in ("TellJoke", "TellStory", "ReviewCode"):
+                self.assert_ok(call(rpc, {}))
+        self.assertEqual(self.weir.access(self.rpc("TellJoke", {}).request_id)[0]["peer"],
+                         "127.0.0.1")
 
 
 class BadFrames(Scenario):

@@ -13,7 +13,8 @@ WORDS = "words-of-the-model-9942"
 
 class AccessLog(Scenario):
     upstream = True
-    settings = {"OPENAI_API_KEY": KEY, "LOG_LEVEL": "debug", "CACHE_ENABLED": "false"}
+    settings = {"OPENAI_API_KEY": KEY, "LOG_LEVEL": "debug", "CB_ENABLED": "false",
+                "CACHE_ENABLED": "false"}
 
     def line(self, outcome_or_id):
         name = getattr(outcome_or_id, "request_id", outcome_or_id)

@@ -340,6 +340,13 @@ static void test_the_subject_fills_in(void **state)
     ProtobufCMessage *message = message_of("{\"fString\":\"own\"}");
     validate_defaults(everything_type(), message, span_of("ada"));
     assert_non_null(strstr(everything_json(message, &arena), "\"fString\":\"own\""));
+    /* A subject that breaks the field's own rule is left out. */
+    for (uint32_t most = 2; most <= 3; most++) {
+        field->rules.max_len = most;
+        message = message_of("{}");
+        validate_defaults(everything_type(), message, span_of("ada"));
+        assert_non_null(strstr(everything_json(message, &arena), expected[most == 2 ? 2 : 1]));
+    }
 }
 
 int main(void)

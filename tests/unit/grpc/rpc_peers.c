@@ -39,6 +39,27 @@ static void test_remembers(void **state)
     rpc_peers_fini(&peers);
 }
 
+/* Whoever asks gets a reference of its own; the table lets go of its own when the number is used
+ * again, and at the end (a sanitizer would tell). */
+static void test_certificates(void **state)
+{
+    (void)state;
+    struct peer peer = from_port(7);
+    rpc_peers_init(&peers);
+    rpc_peers_set(&peers, 20, &peer, certificate_new(span_of("spiffe://a/b"), true));
+    struct rpc_peer found = rpc_peers_get(&peers, "fd:20");
+    set(20, 8);
+    assert_null(rpc_peers_get(&peers, "fd:20").certificate);
+    assert_true(span_is(certificate_name(found.certificate), "spiffe://a/b"));
+    assert_true(certificate_is_spiffe(found.certificate));
+    found.certificate = certificate_unref(found.certificate);
+    rpc_peers_set(&peers, 21, &peer, certificate_new(span_of("CN=a"), false));
+    rpc_peers_set(&peers, 1 << 30, &peer, certificate_new(span_of("CN=b"), false));
+    rpc_peers_fini(&peers);
+    assert_true(span_equal(certificate_name(NULL), SPAN_EMPTY));
+    assert_false(certificate_is_spiffe(NULL));
+}
+
 static void test_knows_nobody(void **state)
 {
     static const char *const names[] = {"",
@@ -66,6 +87,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_certificates),
         cmocka_unit_test(test_knows_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

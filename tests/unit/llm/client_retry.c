@@ -306,6 +306,30 @@ static void test_the_queue_of_an_open_breaker(void **state)
     kit_fini(&kit);
 }
 
+/* While the probe has the only connection, nobody waits behind it. */
+static void test_no_queue_behind_a_probe(void **state)
+{
+    const struct breaker_settings breaker = breaker_usual(1, 400);
+    struct kit kit;
+    struct asked asked, probe = {0};
+    (void)state;
+    kit_init(&kit);
+    kit.breaker = breaker;
+    kit.settings.pool_max = 1;
+    kit.upstream.script = busy;
+    kit_open(&kit);
+    ask_and_wait(&kit, &asked, false, LLM_FAILED);
+    asked_fini(&asked);
+    run_for(&kit, 420);
+    kit.upstream.script = hang;
+    ask(&kit, &probe, false);
+    run_until(&kit, &kit.upstream.requests, 2);
+    ask_and_wait(&kit, &asked, false, LLM_OPEN);
+    asked_fini(&asked);
+    asked_fini(&probe);
+    kit_fini(&kit);
+}
+
 /* --- keys --- */
 
 static bool requested(const struct kit *kit, const char *part)
@@ -367,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_breakers),
         cmocka_unit_test(test_cancelled_and_given_up),
         cmocka_unit_test(test_the_queue_of_an_open_breaker),
+        cmocka_unit_test(test_no_queue_behind_a_probe),
         cmocka_unit_test(test_a_key_that_comes_later_and_changes),
     };
     llm_global_init();

@@ -3,6 +3,7 @@
 #include "server/worker.h"
 
 #include "shared/base/tick.h"
+#include "shared/policy/authenticator.h"
 #include "tests/unit/server/loop_kit.h"
 
 #include <poll.h>
@@ -61,6 +62,7 @@ static int setup(void **state)
     readiness_init(&readiness);
     core = (struct core){.request_timeout_ms = 1000, .max_body_bytes = 4096};
     assert_true(core_init(&core, &weir_contract, &readiness, error));
+    core.authenticator->required = false;
     llm_global_init();
     rest = rest_new(&settings, &core);
     worker = worker_start(3, &core, rest, &llm, NULL);

@@ -1,0 +1,68 @@
+#include "server/fetch.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <strings.h>
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *context)
+{
+    struct buf *body = context;
+    buf_put(body, bytes, size * n);
+    return body->overflow ? 0 : size * n;
+}
+
+static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    atomic_bool *stop = context;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    return stop != NULL && atomic_load(stop);
+}
+
+static CURL *prepare(const struct fetch *fetch, struct buf *body, char why[CURL_ERROR_SIZE])
+{
+    CURL *easy = curl_easy_init();
+    must(easy != NULL);
+    (void)curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+                           strncasecmp(fetch->url, "https:", 6) == 0 ? "https" : "http");
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (fetch->ca_file != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, fetch->connect_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, fetch->total_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
+    (void)curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    (void)curl_easy_setopt(easy, CURLOPT_XFERINFODATA, fetch->stop);
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
+    return easy;
+}
+
+bool fetch_get(const struct fetch *fetch, struct buf *body, char problem[FETCH_PROBLEM_BYTES])
+{
+    char why[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    CURL *easy = prepare(fetch, body, why);
+    CURLcode end = curl_easy_perform(easy);
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(easy);
+    if (body->overflow)
+        (void)snprintf(problem, FETCH_PROBLEM_BYTES, "the answer is too large");
+    else if (end != CURLE_OK)
+        (void)snprintf(problem, FETCH_PROBLEM_BYTES, "%.180s",
+                       why[0] != '\0' ? why : curl_easy_strerror(end));
+    else if (status != 200)
+        (void)snprintf(problem, FETCH_PROBLEM_BYTES, "the answer has the status %ld", status);
+    else
+        return true;
+    return false;
+}
