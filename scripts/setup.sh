@@ -104,3 +104,15 @@ if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirement
   build/tools/python/bin/pip install -q --disable-pip-version-check -r "$wanted"
   cp "$wanted" build/tools/python/requirements.txt
 fi
+
+# The official OpenAI SDK, which one scenario points at weir.
+openai=openai@6.49.0
+if [ "${1:-build}" = test ] &&
+  ! grep -qs "\"version\": \"${openai#*@}\"" build/tools/node/node_modules/openai/package.json; then
+  if ! command -v npm >/dev/null; then
+    echo "setup: SKIPPED $openai: there is no npm; its scenario will be skipped" >&2
+  else
+    npm install --prefix build/tools/node --no-save --no-audit --no-fund --ignore-scripts --silent \
+      "$openai" || echo "setup: SKIPPED $openai: npm failed; its scenario will be skipped" >&2
+  fi
+fi
