@@ -1,9 +1,9 @@
 /* The state machine of one call.
  *
- * Batches under way at most: `leave` (the client is gone), `sent` (one message), `finished` (the
- * end; takes what is left along). Each keeps the call in memory by a reference. A batch that comes
- * back is looked at on the queue's thread by atomics alone; only what needs a decision is posted to
- * the worker. */
+ * Batches under way at most: `leave` (the client is gone), `sent` and `receive` (one message each),
+ * `finished` (the end; takes what is left along). Each keeps the call in memory by a reference. A
+ * batch that comes back is looked at on the queue's thread by atomics alone; only what needs a
+ * decision is posted to the worker. */
 #include "grpc/rpc_call.h"
 
 #include "shared/base/tick.h"
@@ -247,6 +247,19 @@ static void sent_task(struct task *task)
     rpc_call_unref(call);
 }
 
+static void on_received(struct rpc_event *event, bool ok)
+{
+    post(container_of(event, struct rpc_step, event), ok);
+}
+
+static void received_task(struct task *task)
+{
+    struct rpc_call *call = container_of(task, struct rpc_step, task)->call;
+    if (!atomic_load(&call->ended))
+        call->method->handler->received(call);
+    rpc_call_unref(call);
+}
+
 static void on_finished(struct rpc_event *event, bool ok)
 {
     (void)ok; /* nobody is left to hear of it */
@@ -280,6 +293,8 @@ void rpc_call_start(struct rpc_call *call)
     call->arrived.run = arrived_task;
     call->leave = (struct rpc_step){.event.run = on_leave, .task.run = leave_task, .call = call};
     call->sent = (struct rpc_step){.event.run = on_sent, .task.run = sent_task, .call = call};
+    call->receive =
+        (struct rpc_step){.event.run = on_received, .task.run = received_task, .call = call};
     call->finished.run = on_finished;
     executor_post(call->worker->executor, &call->arrived);
 }
@@ -302,6 +317,20 @@ enum verdict_code rpc_call_body(struct rpc_call *call, struct span *body)
     }
     *body = span_make((const char *)GRPC_SLICE_START_PTR(*whole), GRPC_SLICE_LENGTH(*whole));
     return VERDICT_OK;
+}
+
+void rpc_call_receive(struct rpc_call *call)
+{
+    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
+    must(call->method->handler->received != NULL && !atomic_load(&call->ended));
+    grpc_slice_unref(call->body);
+    call->body = grpc_empty_slice();
+    if (call->payload != NULL)
+        grpc_byte_buffer_destroy(call->payload);
+    call->payload = NULL;
+    op.data.recv_message.recv_message = &call->payload;
+    ref(call);
+    start(call, &op, 1, &call->receive.event);
 }
 
 size_t rpc_call_metadata_all(const struct rpc_call *call, const char *key, struct span *values,

@@ -21,6 +21,10 @@ struct rpc_handler {
     void (*left)(struct rpc_call *call);
     /* There is room again after PORT_FULL. NULL when the handler does not care. */
     void (*writable)(struct rpc_call *call);
+    /* The message that rpc_call_receive asked for is there: rpc_call_body has it; or, when
+     * `payload` is NULL, the client sends no more. Never after rpc_call_end. NULL when the client
+     * sends one message, which comes with the call. */
+    void (*received)(struct rpc_call *call);
 };
 
 /* A batch that may be under way, and the way back to the worker when it completes. */
@@ -37,6 +41,14 @@ struct rpc_watch {
     struct rpc_call *call;
     bool known; /* the service */
     int last;   /* the status last sent */
+};
+
+/* A stream of grpc.reflection. */
+struct rpc_inquiry {
+    struct timer timer;
+    struct rpc_call *call;
+    tick_ms asked_ms; /* when the last question came */
+    bool waits;       /* for room, before the next question is read */
 };
 
 /* grpc-status-details-bin and the notes of the request. */
@@ -70,6 +82,7 @@ struct rpc_call {
     bool closing; /* the last batch has gone out */
     struct rpc_step leave;
     struct rpc_step sent;
+    struct rpc_step receive;
     struct rpc_event finished;
     int cancelled; /* the C core writes it before `leave` comes back */
     struct rpc_outbox outbox;
@@ -86,6 +99,7 @@ struct rpc_call {
     union {
         struct request request;
         struct rpc_watch watch;
+        struct rpc_inquiry inquiry;
     };
 
     /* The queue's, under its mutex. */
@@ -100,12 +114,15 @@ void rpc_call_start(struct rpc_call *call);
 /* Frees the object itself, from the queue's store. */
 void rpc_call_free(struct rpc_call *call);
 
-/* The request message's bytes; they live until rpc_call_end. VERDICT_OK, or the reason why there
- * are none (BAD_COMPRESSION, MALFORMED). */
+/* The request message's bytes; they live until rpc_call_end or rpc_call_receive. VERDICT_OK, or the
+ * reason why there are none (BAD_COMPRESSION, MALFORMED). */
 MUST_USE enum verdict_code rpc_call_body(struct rpc_call *call, struct span *body);
 /* The first value of a metadata key (lower case); empty when there is none. Lives as long as the
  * call. */
 struct span rpc_call_metadata(const struct rpc_call *call, const char *key);
+/* Asks for the client's next message, of a method whose handler has `received`. One at a time; the
+ * message before is gone with it. */
+void rpc_call_receive(struct rpc_call *call);
 /* The client's deadline from arrival on, at least 1; 0 when it set none. */
 uint64_t rpc_call_timeout_ms(const struct rpc_call *call);
 /* Sets the x-request-id that goes out with the first batch. At most once, before the first send. */

@@ -3,7 +3,7 @@
 #include "grpc/rpc_flow.h"
 
 #include "grpc/rpc_call.h"
-#include "grpc/rpc_status.h"
+#include "shared/pipeline/status_details.h"
 
 static struct rpc_call *call_of(struct request *request)
 {
@@ -37,10 +37,10 @@ static enum port_state flow_send(struct request *request, const struct message_v
 static void flow_finish(struct request *request, const struct verdict *verdict)
 {
     struct rpc_call *call = call_of(request);
-    struct span details = rpc_status_details(verdict, &request->arena);
+    struct span details = status_details_pack(verdict, &request->arena);
     /* The end of the call copies the texts, but it may also end the call's life, and the request's
      * memory with it: so the copies are made first. */
-    rpc_call_conclude(call, verdict_row(verdict->code)->grpc_code, rpc_status_message(verdict),
+    rpc_call_conclude(call, verdict_row(verdict->code)->grpc_code, status_message(verdict),
                       details);
     for (size_t i = 0; i < request->n_notes; i++)
         rpc_call_trailer(call, request->notes[i].name, request->notes[i].value);

@@ -3,8 +3,10 @@
 #include "grpc/rpc_listener.h"
 
 #include "grpc/rpc_call.h"
+#include "grpc/rpc_descriptors.h"
 #include "grpc/rpc_flow.h"
 #include "grpc/rpc_health.h"
+#include "grpc/rpc_reflection.h"
 #include "shared/base/log.h"
 
 #include <fcntl.h>
@@ -82,7 +84,10 @@ static void register_method(struct rpc_listener *listener, struct rpc_method met
 {
     if (method.path != NULL) {
         method.registered = grpc_server_register_method(
-            listener->server, method.path, NULL, GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
+            listener->server, method.path, NULL,
+            method.handler->received != NULL ? GRPC_SRM_PAYLOAD_NONE
+                                             : GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER,
+            0);
         must(method.registered != NULL);
     }
     listener->methods[listener->n_methods++] = method;
@@ -91,7 +96,8 @@ static void register_method(struct rpc_listener *listener, struct rpc_method met
 static void register_methods(struct rpc_listener *listener)
 {
     const struct contract *contract = listener->core->contract;
-    listener->methods = calloc(contract->n_methods + 3, sizeof *listener->methods);
+    listener->methods =
+        calloc(contract->n_methods + 3 + RPC_REFLECTION_METHODS, sizeof *listener->methods);
     must(listener->methods != NULL);
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *flow = &contract->methods[i];
@@ -105,6 +111,15 @@ static void register_methods(struct rpc_listener *listener)
     register_method(listener, (struct rpc_method){.path = rpc_health_watch_path,
                                                   .handler = &rpc_health_watch_handler,
                                                   .streams = true});
+#ifdef WEIR_DEBUG_SURFACE
+    if (listener->core->debug && contract->surface != NULL) {
+        listener->descriptors = rpc_descriptors_new(*contract->surface->descriptors);
+        for (size_t i = 0; i < RPC_REFLECTION_METHODS; i++)
+            register_method(listener, (struct rpc_method){.path = rpc_reflection_paths[i],
+                                                          .handler = &rpc_reflection_handler,
+                                                          .streams = true});
+    }
+#endif
     /* Without somebody who takes them, calls of unknown methods would hang. */
     register_method(listener, (struct rpc_method){.handler = &rpc_flow_handler});
 }
@@ -125,6 +140,7 @@ struct rpc_listener *rpc_listener_new(const struct rpc_settings *settings, const
     listener->linger_ms = settings->linger_ms > 0 ? settings->linger_ms : LINGER_MS;
     atomic_init(&listener->live, 1);
     atomic_init(&listener->watches, 0);
+    atomic_init(&listener->inquiries, 0);
     atomic_init(&listener->draining, false);
     rpc_peers_init(&listener->peers);
     listener->server = make_server(settings);
@@ -210,6 +226,9 @@ void rpc_listener_free(struct rpc_listener *listener)
         rpc_queue_fini(&listener->queues[i]);
     grpc_server_credentials_release(listener->credentials);
     rpc_peers_fini(&listener->peers);
+#ifdef WEIR_DEBUG_SURFACE
+    listener->descriptors = rpc_descriptors_free(listener->descriptors);
+#endif
     free(listener->queues);
     free(listener->methods);
     free(listener);

@@ -9,6 +9,7 @@
 #include <grpc/grpc.h>
 #include <stdatomic.h>
 
+struct rpc_descriptors;
 struct rpc_handler;
 
 /* Something that can be called: a row of the contract, a health method, or whatever else is asked
@@ -32,13 +33,15 @@ struct rpc_listener {
     grpc_server_credentials *credentials;
     struct rpc_method *methods;
     size_t n_methods;
+    struct rpc_descriptors *descriptors; /* NULL: no reflection */
     struct rpc_queue *queues;
     size_t n_queues;
 
     /* Shared. */
     struct rpc_peers peers;
-    atomic_size_t live;    /* calls, and one for the server until it has shut down */
-    atomic_size_t watches; /* of grpc.health.v1 */
+    atomic_size_t live;      /* calls, and one for the server until it has shut down */
+    atomic_size_t watches;   /* of grpc.health.v1 */
+    atomic_size_t inquiries; /* of grpc.reflection */
     atomic_bool draining;
     atomic_uint next_fd; /* the least number for the next descriptor */
 

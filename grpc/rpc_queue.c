@@ -43,7 +43,8 @@ static void arm(struct rpc_ticket *ticket)
     if (method->registered != NULL)
         error = grpc_server_request_registered_call(
             server, method->registered, &ticket->core_call, &ticket->deadline, &ticket->metadata,
-            &ticket->payload, queue->core_queue, queue->core_queue, &ticket->event);
+            method->handler->received != NULL ? NULL : &ticket->payload, queue->core_queue,
+            queue->core_queue, &ticket->event);
     else
         error = grpc_server_request_call(server, &ticket->core_call, &ticket->details,
                                          &ticket->metadata, queue->core_queue, queue->core_queue,

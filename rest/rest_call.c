@@ -3,19 +3,12 @@
 #include "rest/rest_framing.h"
 #include "rest/rest_headers.h"
 #include "rest/rest_internal.h"
-#include "rest/rest_problem.h"
 #include "shared/base/tick.h"
-#include "shared/flow/json.h"
 #include "shared/policy/hosts.h"
 
 #include <sys/socket.h>
 
-enum {
-    ANSWER_BYTES = 16 * 1024 * 1024,
-    PROBLEM_BYTES = 64 * 1024,
-    OWN_BYTES = 4096,
-    DEFLATE_LEVEL = 4
-};
+enum { PROBLEM_BYTES = 64 * 1024, OWN_BYTES = 4096, DEFLATE_LEVEL = 4 };
 
 struct rest_connection *rest_connection_of(h2o_req_t *req)
 {
@@ -91,7 +84,8 @@ void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const 
         req->http1_is_persistent = 0;
     if (type != NULL) {
         rest_header_add(req, "content-type", span_of(type));
-        body = compress_body(worker, req, body);
+        if (!web_is_grpc(span_of(type))) /* its readers know nothing of codings */
+            body = compress_body(worker, req, body);
         req->res.content_length = body.len;
     }
     h2o_iovec_t bytes = h2o_iovec_init(body.at, body.len);
@@ -117,6 +111,8 @@ void rest_call_headers(struct rest_call *call)
 {
     const struct request *request = &call->request;
     rest_common_headers(call->req, request);
+    if (!call->speech.dialect->notes_in_headers)
+        return;
     for (size_t i = 0; i < request->n_notes; i++)
         rest_header_add(call->req, request->notes[i].name, request->notes[i].value);
 }
@@ -126,10 +122,8 @@ static void respond_problem(struct rest_call *call, const struct verdict *verdic
     h2o_req_t *req = call->req;
     struct buf body;
     buf_init(&body, &call->request.arena, PROBLEM_BYTES);
-    if (call->chat.here)
-        rest_chat_write_error(&body, verdict);
-    else
-        rest_problem_write(&body, verdict, call->request.given.path, call->request.id);
+    struct rest_refusal refusal =
+        call->speech.dialect->refuse(&body, call->speech.type, &call->request, verdict);
     rest_call_headers(call);
     if (verdict->retry_after_ms > 0) {
         struct buf seconds;
@@ -137,9 +131,7 @@ static void respond_problem(struct rest_call *call, const struct verdict *verdic
         buf_put_u64(&seconds, (verdict->retry_after_ms + 999) / 1000);
         rest_header_add(req, "retry-after", buf_span(&seconds));
     }
-    rest_respond(call->connection->worker, req, verdict_row(verdict->code)->http_status,
-                 call->chat.here ? "application/json" : "application/problem+json",
-                 buf_span(&body));
+    rest_respond(call->connection->worker, req, refusal.status, refusal.type, buf_span(&body));
 }
 
 static void respond_own(struct rest_call *call, const struct verdict *verdict)
@@ -149,20 +141,22 @@ static void respond_own(struct rest_call *call, const struct verdict *verdict)
                  verdict->code == VERDICT_NO_CONTENT ? NULL : "application/json", call->own_body);
 }
 
+static void respond_document(struct rest_call *call)
+{
+    const struct rest_document *document = call->document;
+    rest_call_headers(call);
+    if (document->policy != NULL)
+        rest_header_replace(call->req, "content-security-policy", span_of(document->policy));
+    rest_respond(call->connection->worker, call->req, 200, document->type, *document->body);
+}
+
 static void respond_answer(struct rest_call *call)
 {
-    struct span json = call->answer_json; /* made already: the request holds it to its own end */
-    if (json.len == 0 || call->chat.here) {
-        struct buf body;
-        buf_init(&body, &call->request.arena, ANSWER_BYTES);
-        if (call->chat.here)
-            rest_chat_answer(call, &body);
-        else
-            json_write(&body, call->request.given.method->response, call->answer);
-        json = buf_span(&body);
-    }
+    const struct web_type *type = call->speech.type;
+    struct span body = call->speech.dialect->answer(call);
     rest_call_headers(call);
-    rest_respond(call->connection->worker, call->req, 200, "application/json", json);
+    rest_respond(call->connection->worker, call->req, 200,
+                 type != NULL ? type->name : "application/json", body);
 }
 
 /* --- the port --- */
@@ -186,12 +180,11 @@ static enum port_state rest_send(struct request *request, const struct message_v
     struct rest_call *call = call_of(request);
     switch (message->kind) {
     case MESSAGE_ANSWER:
-        call->answer = message->message;
-        call->answer_json = message->json;
-        call->answer_wire = message->wire;
+        call->answer = *message;
+        call->has_answer = true;
         break;
     case MESSAGE_PIECE:
-        return call->req != NULL ? rest_stream_piece(call, message->text) : PORT_READY;
+        return call->req != NULL ? rest_stream_piece(call, message) : PORT_READY;
     case MESSAGE_WHOLE:
         if (call->req != NULL)
             rest_stream_whole(call, message);
@@ -213,16 +206,23 @@ static void rest_finish(struct request *request, const struct verdict *verdict)
         return;
     }
     call->answered = true;
-    if (call->own)
+    if (call->document != NULL)
+        respond_document(call);
+    else if (call->own)
         respond_own(call, verdict);
-    else if (verdict->code == VERDICT_OK && (call->answer != NULL || call->answer_json.len > 0))
+    else if (verdict->code == VERDICT_OK && call->has_answer)
         respond_answer(call);
     else
         respond_problem(call, verdict);
 }
 
-static const struct port rest_port = {
-    .protocol = "rest", .metadata = rest_metadata, .send = rest_send, .finish = rest_finish};
+static struct port port_of(const struct rest_dialect *dialect)
+{
+    return (struct port){.protocol = dialect->protocol,
+                         .metadata = rest_metadata,
+                         .send = rest_send,
+                         .finish = rest_finish};
+}
 
 /* --- the life of a call --- */
 
@@ -240,7 +240,8 @@ static void dispose(void *pointer)
     request_fini(&call->request);
 }
 
-static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t *req)
+static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t *req,
+                                   const struct rest_route *route)
 {
     struct rest_call *call = h2o_mem_alloc_shared(&req->pool, sizeof *call, dispose);
     memset(call, 0, sizeof *call);
@@ -248,7 +249,10 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
     call->req = req;
     connection->call = call;
     connection->patience = (struct rest_patience){.served = true};
-    request_init(&call->request, connection->worker->core_worker, &rest_port);
+    call->speech = rest_speech_of(route, rest_header_find(req, "content-type"),
+                                  rest_header_find(req, "connect-protocol-version"));
+    call->port = port_of(call->speech.dialect);
+    request_init(&call->request, connection->worker->core_worker, &call->port);
     call->request.given =
         (struct request_given){.encoding = REQUEST_JSON,
                                .body = span_make(req->entity.base, req->entity.len),
@@ -259,6 +263,8 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
                                .certificate = connection->certificate,
                                .secure = connection->relayed,
                                .received_ns = tick_now_ns()};
+    if (rest_chat_has(route))
+        rest_chat_begin(call);
     return call;
 }
 
@@ -294,13 +300,13 @@ static struct verdict check_host(const struct rest *rest, const h2o_req_t *req,
 static enum verdict_code check_request(const struct rest *rest, const h2o_req_t *req,
                                        const struct rest_route *route, bool get, bool post)
 {
-    bool has_get = route->get != NULL || route->system != REST_NO_SYSTEM;
     struct span type = rest_header_find(req, "content-type");
-    if (!(get && has_get) && !(post && route->post != NULL))
+    if (!(get && rest_route_has_get(route)) &&
+        !(post && (route->post != NULL || route->rpc != NULL)))
         return VERDICT_BAD_HTTP_METHOD;
     if (req->entity.len > rest->settings.max_body_bytes)
         return VERDICT_TOO_LARGE;
-    if (post && (type.len > 0 ? !rest_is_json(type) : req->entity.len > 0))
+    if (post && route->rpc == NULL && (type.len > 0 ? !rest_is_json(type) : req->entity.len > 0))
         return VERDICT_BAD_MEDIA_TYPE;
     return VERDICT_OK;
 }
@@ -308,6 +314,15 @@ static enum verdict_code check_request(const struct rest *rest, const h2o_req_t 
 static void refuse(struct rest_call *call, struct verdict verdict)
 {
     request_refuse(&call->request, &verdict);
+}
+
+/* What the protocol of an rpc has to say. */
+static struct verdict check_rpc(struct rest_call *call, const struct contract_method *rpc)
+{
+    if (call->speech.understood)
+        return rest_speech_read(call);
+    rest_header_add(call->req, "accept-post", span_of(rest_speech_accepts(rpc)));
+    return rest_speech_refused(rpc);
 }
 
 static void answer_options(struct rest_call *call, const struct rest_route *route)
@@ -351,19 +366,24 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
         req->http1_is_persistent = 0;
     if (verdict.code == VERDICT_OK)
         verdict = check_host(rest, req, route);
+    struct rest_call *call = make_call(connection, req, route);
     if (verdict.code == VERDICT_OK && route == NULL)
-        verdict = verdict_of(VERDICT_NO_ROUTE);
-    struct rest_call *call = make_call(connection, req);
-    if (rest_chat_has(route))
-        rest_chat_begin(call);
+        verdict = verdict_of(call->speech.type == NULL ? VERDICT_NO_ROUTE : VERDICT_NO_METHOD);
     if (verdict.code == VERDICT_OK && options) {
         answer_options(call, route);
         return 0;
     }
     if (verdict.code == VERDICT_OK)
         verdict = verdict_of(check_request(rest, req, route, get, post));
+    if (verdict.code == VERDICT_OK && route->rpc != NULL)
+        verdict = check_rpc(call, route->rpc);
     if (verdict.code == VERDICT_OK && get && route->system != REST_NO_SYSTEM) {
         answer_system(call, route->system);
+        return 0;
+    }
+    if (verdict.code == VERDICT_OK && get && route->document != NULL) {
+        call->document = route->document;
+        refuse(call, verdict);
         return 0;
     }
     if (verdict.code != VERDICT_OK) {
@@ -374,7 +394,7 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
     }
     /* The answer may come, and the call go, before this returns; a call that stays is the
      * connection's. */
-    run_flow(call, get ? route->get : route->post);
+    run_flow(call, route->rpc != NULL ? route->rpc : get ? route->get : route->post);
     if (connection->call != NULL && !connection->call->request.finished)
         rest_leave_begin(connection->call);
     return 0;

@@ -7,7 +7,8 @@
 
 bool rest_chat_has(const struct rest_route *route)
 {
-    return route != NULL && route->post != NULL && route->post->kind == CONTRACT_CHAT;
+    return route != NULL && route->post != NULL && route->post->kind == CONTRACT_CHAT &&
+           route->rpc == NULL;
 }
 
 static struct rest_call *call_of(struct request *request)
@@ -38,7 +39,6 @@ static enum verdict_code decode(struct request *request, struct verdict *verdict
 
 void rest_chat_begin(struct rest_call *call)
 {
-    call->chat.here = true;
     call->chat.created_s = time(NULL);
     call->request.given.decode = decode;
 }
@@ -60,16 +60,28 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *type, struct s
     return message;
 }
 
-void rest_chat_answer(struct rest_call *call, struct buf *out)
+static struct span openai_answer(struct rest_call *call)
 {
     struct rest_chat_head head = head_of(call);
-    ProtobufCMessage *kept = call->answer == NULL
-                                 ? unpack(&weir__v1__chat_response__descriptor, call->answer_wire)
+    struct buf out;
+    ProtobufCMessage *kept = call->answer.message == NULL
+                                 ? unpack(&weir__v1__chat_response__descriptor, call->answer.wire)
                                  : NULL;
-    const ProtobufCMessage *answer = kept != NULL ? kept : call->answer;
-    rest_chat_write(out, &head, (const Weir__V1__ChatResponse *)answer);
+    const ProtobufCMessage *answer = kept != NULL ? kept : call->answer.message;
+    buf_init(&out, &call->request.arena, REST_ANSWER_BYTES);
+    rest_chat_write(&out, &head, (const Weir__V1__ChatResponse *)answer);
     if (kept != NULL)
         protobuf_c_message_free_unpacked(kept, NULL);
+    return buf_span(&out);
+}
+
+static struct rest_refusal openai_refuse(struct buf *out, const struct web_type *type,
+                                         struct request *request, const struct verdict *verdict)
+{
+    (void)type;
+    (void)request;
+    rest_chat_write_error(out, verdict);
+    return (struct rest_refusal){verdict_row(verdict->code)->http_status, "application/json"};
 }
 
 static void begin(struct rest_call *call, struct buf *out, const struct rest_chat_head *head)
@@ -79,22 +91,38 @@ static void begin(struct rest_call *call, struct buf *out, const struct rest_cha
     call->chat.began = true;
 }
 
-void rest_chat_piece(struct rest_call *call, struct buf *out, struct span text)
+static void openai_piece(struct buf *out, struct rest_call *call, const struct message_view *piece)
 {
     struct rest_chat_head head = head_of(call);
     begin(call, out, &head);
-    rest_chat_write_piece(out, &head, text);
+    rest_chat_write_piece(out, &head, piece->text);
 }
 
-void rest_chat_last(struct rest_call *call, struct buf *out, const struct message_view *last)
+static void openai_whole(struct buf *out, struct rest_call *call, const struct message_view *last)
 {
     struct rest_chat_head head = head_of(call);
-    ProtobufCMessage *kept =
-        last->message == NULL ? unpack(&weir__v1__chat_chunk__descriptor, last->wire) : NULL;
-    const ProtobufCMessage *chunk = kept != NULL ? kept : last->message;
     begin(call, out, &head);
-    rest_chat_write_end(out, &head, (const Weir__V1__ChatChunk *)chunk,
+    rest_chat_write_end(out, &head, (const Weir__V1__ChatChunk *)last->message,
                         call->chat.form.include_usage);
-    if (kept != NULL)
-        protobuf_c_message_free_unpacked(kept, NULL);
 }
+
+static void openai_end(struct buf *out, struct rest_call *call, const struct verdict *verdict)
+{
+    (void)call;
+    if (verdict->code == VERDICT_OK || verdict->code == VERDICT_CANCELLED)
+        return;
+    buf_put_text(out, "data: ");
+    rest_chat_write_error(out, verdict);
+    buf_put_text(out, "\n\n");
+}
+
+const struct rest_dialect rest_openai = {
+    .protocol = "rest",
+    .notes_in_headers = true,
+    .silence = ":\n\n",
+    .answer = openai_answer,
+    .refuse = openai_refuse,
+    .piece = openai_piece,
+    .whole = openai_whole,
+    .end = openai_end,
+};

@@ -8,7 +8,9 @@ static const struct rest_cors_header methods = {
 };
 static const struct rest_cors_header allowed = {
     "access-control-allow-headers",
-    SPAN_LITERAL("Content-Type, Authorization, X-Request-ID, X-API-Key"),
+    SPAN_LITERAL("Content-Type, Authorization, X-Request-ID, X-API-Key, "
+                 "Connect-Protocol-Version, Connect-Timeout-Ms, X-Grpc-Web, Grpc-Timeout, "
+                 "X-User-Agent"),
 };
 static const struct rest_cors_header max_age = {
     "access-control-max-age",
@@ -16,7 +18,8 @@ static const struct rest_cors_header max_age = {
 };
 static const struct rest_cors_header exposed = {
     "access-control-expose-headers",
-    SPAN_LITERAL("X-Request-ID, Retry-After, RateLimit, RateLimit-Policy"),
+    SPAN_LITERAL("X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Grpc-Status, "
+                 "Grpc-Message, Grpc-Status-Details-Bin"),
 };
 static const struct span same = SPAN_LITERAL("same-origin");
 static const struct span cross = SPAN_LITERAL("cross-origin");

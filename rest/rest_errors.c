@@ -1,13 +1,12 @@
 /* Errors that h2o finds before our handler runs (413, 417, bad framing of bodies): its text bodies
- * are replaced by problem details, and each gets its access line. */
+ * are replaced by what the dialect of the request says, and each gets its access line. */
 #include "rest/rest_headers.h"
 #include "rest/rest_internal.h"
-#include "rest/rest_problem.h"
 #include "shared/base/tick.h"
 
-enum { PROBLEM_BYTES = 4096 };
+enum { ERROR_BYTES = 4096 };
 
-struct problem_ostream {
+struct error_ostream {
     h2o_ostream_t super;
     h2o_iovec_t body;
     bool sent;
@@ -16,7 +15,7 @@ struct problem_ostream {
 static void send_body(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs, size_t n,
                       h2o_send_state_t state)
 {
-    struct problem_ostream *self = (struct problem_ostream *)super;
+    struct error_ostream *self = (struct error_ostream *)super;
     (void)bufs;
     (void)n;
     h2o_ostream_send_next(&self->super, req, &self->body, self->sent ? 0 : 1, state);
@@ -63,24 +62,30 @@ static void finish_nothing(struct request *request, const struct verdict *verdic
 }
 
 /* Through the core, so that such a request is logged like any other. */
-static const struct port silent_port = {
-    .protocol = "rest",
-    .metadata = no_metadata,
-    .send = send_nothing,
-    .finish = finish_nothing,
-};
-
-static bool speaks_openai(const struct rest_connection *connection, const h2o_req_t *req)
+static struct port silent_port(const struct rest_dialect *dialect)
 {
-    return rest_chat_has(rest_routes_find(&connection->worker->rest->routes, rest_path_of(req)));
+    return (struct port){.protocol = dialect->protocol,
+                         .metadata = no_metadata,
+                         .send = send_nothing,
+                         .finish = finish_nothing};
 }
 
-static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *connection)
+static struct rest_speech speech_of(const h2o_req_t *req, const struct rest_connection *connection)
+{
+    return rest_speech_of(rest_routes_find(&connection->worker->rest->routes, rest_path_of(req)),
+                          rest_header_find(req, "content-type"),
+                          rest_header_find(req, "connect-protocol-version"));
+}
+
+static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *connection,
+                             struct rest_refusal *refusal)
 {
     struct verdict verdict = verdict_of(code_of(req->res.status));
+    struct rest_speech speech = speech_of(req, connection);
+    struct port port = silent_port(speech.dialect);
     struct request request;
     struct buf body;
-    request_init(&request, connection->worker->core_worker, &silent_port);
+    request_init(&request, connection->worker->core_worker, &port);
     request.given =
         (struct request_given){.verb = span_make(req->input.method.base, req->input.method.len),
                                .path = rest_path_of(req),
@@ -88,11 +93,8 @@ static h2o_iovec_t make_body(h2o_req_t *req, const struct rest_connection *conne
                                .peer = connection->peer,
                                .received_ns = tick_now_ns()};
     request_refuse(&request, &verdict);
-    buf_init(&body, NULL, PROBLEM_BYTES);
-    if (speaks_openai(connection, req))
-        rest_chat_write_error(&body, &verdict);
-    else
-        rest_problem_write(&body, &verdict, request.given.path, request.id);
+    buf_init(&body, NULL, ERROR_BYTES);
+    *refusal = speech.dialect->refuse(&body, speech.type, &request, &verdict);
     rest_common_headers(req, &request);
     h2o_iovec_t copy = h2o_strdup(&req->pool, body.at, body.len);
     buf_fini(&body);
@@ -107,15 +109,14 @@ static void setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
     if (req->res.status >= 400 && at >= 0 &&
         h2o_memis(req->res.headers.entries[at].value.base, req->res.headers.entries[at].value.len,
                   H2O_STRLIT("text/plain; charset=utf-8"))) {
-        struct problem_ostream *ostream =
-            (struct problem_ostream *)h2o_add_ostream(req, sizeof *ostream, slot);
-        if (speaks_openai(rest_connection_of(req), req))
-            req->res.headers.entries[at].value = h2o_iovec_init(H2O_STRLIT("application/json"));
-        else
-            req->res.headers.entries[at].value =
-                h2o_iovec_init(H2O_STRLIT("application/problem+json"));
+        struct error_ostream *ostream =
+            (struct error_ostream *)h2o_add_ostream(req, sizeof *ostream, slot);
+        struct rest_refusal refusal;
         ostream->super.do_send = send_body;
-        ostream->body = make_body(req, rest_connection_of(req));
+        ostream->body = make_body(req, rest_connection_of(req), &refusal);
+        req->res.headers.entries[at].value = h2o_iovec_init(refusal.type, strlen(refusal.type));
+        req->res.status = refusal.status;
+        req->res.reason = refusal.status == 200 ? "OK" : "Error";
         ostream->sent = false;
         req->res.content_length = ostream->body.len;
         slot = &ostream->super.next;

@@ -26,6 +26,16 @@ void rest_header_add(h2o_req_t *req, const char *name, struct span value)
     add(req, span_of(name), value);
 }
 
+void rest_header_replace(h2o_req_t *req, const char *name, struct span value)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < req->res.headers.size; i++) {
+        h2o_header_t *header = &req->res.headers.entries[i];
+        if (h2o_memis(header->name->base, header->name->len, name, len))
+            header->value = h2o_iovec_init(value.at, value.len);
+    }
+}
+
 bool rest_says_https(struct span forwarded_proto)
 {
     struct span item, last = SPAN_EMPTY;

@@ -25,6 +25,8 @@ void rest_headers_add(h2o_req_t *req, const struct rest_headers_policy *policy, 
                       const char *id);
 /* Adds one header; name and value are not copied. */
 void rest_header_add(h2o_req_t *req, const char *name, struct span value);
+/* Gives a header that the response has another value, which is not copied. */
+void rest_header_replace(h2o_req_t *req, const char *name, struct span value);
 /* All values of a request header (lower-case name), in order: fills in up to `most`, returns how
  * many there are. They live in the request pool. Host is the request's authority. */
 size_t rest_header_values(const h2o_req_t *req, const char *name, struct span *values, size_t most);

@@ -4,6 +4,7 @@
 
 #include "rest/rest.h"
 #include "rest/rest_chat.h"
+#include "rest/rest_dialect.h"
 #include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
 #include "shared/base/buf.h"
@@ -20,6 +21,7 @@ struct rest {
     h2o_globalconf_t conf;
     struct rest_routes routes;
     const struct contract_method *chat_stream; /* NULL: the contract has none */
+    struct rest_document openapi;              /* the contract's; zero without a debug surface */
     char hsts_text[64];
     struct rest_headers_policy headers;
 };
@@ -90,27 +92,30 @@ struct rest_stream {
 
 /* Of a call of the OpenAI-shaped route. */
 struct rest_chat_call {
-    bool here; /* it is one */
     bool began;
     struct rest_chat_form form;
     long long created_s;
 };
 
+enum { REST_ANSWER_BYTES = 16 * 1024 * 1024 };
+
 /* One request; in h2o's request pool, disposed of with it. */
 struct rest_call {
     h2o_generator_t generator; /* first: h2o hands it back */
     struct request request;
+    struct port port; /* with the protocol of its dialect */
+    struct rest_speech speech;
     struct rest_connection *connection;
     h2o_req_t *req;     /* NULL: h2o has given the request up */
     struct timer leave; /* set until the watch begins */
     struct rest_leave_watch *watch;
     struct rest_stream stream;
     struct rest_chat_call chat;
-    const ProtobufCMessage *answer; /* unary, from send to finish */
-    struct span answer_json;        /* made already; else empty */
-    struct span answer_wire;        /* likewise */
-    struct span own_body;           /* of what no flow answers; in the request's arena */
-    bool own;                       /* no flow answers: own_body is the response */
+    struct message_view answer; /* unary, from send to finish */
+    bool has_answer;
+    struct span own_body;                 /* of what no flow answers; in the request's arena */
+    bool own;                             /* no flow answers: own_body is the response */
+    const struct rest_document *document; /* the response, unless NULL */
     bool streams;
     bool answered;
 };
@@ -132,7 +137,7 @@ struct rest_connection *rest_connection_of(h2o_req_t *req);
 
 /* The headers of every response. `request` is what h2o's request became. */
 void rest_common_headers(h2o_req_t *req, const struct request *request);
-/* These, and the notes of the request. */
+/* These, and the notes of the request if its dialect has them there. */
 void rest_call_headers(struct rest_call *call);
 
 /* rest_leave.c: a client that leaves while its request is answered abandons it. h2o does not read
@@ -141,23 +146,21 @@ void rest_leave_begin(struct rest_call *call);
 void rest_leave_end(struct rest_call *call);
 
 /* rest_stream.c */
-enum port_state rest_stream_piece(struct rest_call *call, struct span text);
+enum port_state rest_stream_piece(struct rest_call *call, const struct message_view *piece);
 void rest_stream_whole(struct rest_call *call, const struct message_view *last);
-/* Ends the stream; with an error event unless the verdict is OK or CANCELLED. */
+/* Ends the stream, in the words of its dialect. */
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict);
 void rest_stream_fini(struct rest_call *call);
 
 /* rest_chat_call.c: calls of the OpenAI-shaped route, in its JSON. */
-bool rest_chat_has(const struct rest_route *route);
 void rest_chat_begin(struct rest_call *call);
-/* Appends the answer; a piece of a stream; its end. */
-void rest_chat_answer(struct rest_call *call, struct buf *out);
-void rest_chat_piece(struct rest_call *call, struct buf *out, struct span text);
-void rest_chat_last(struct rest_call *call, struct buf *out, const struct message_view *last);
 
 /* rest_system.c: appends the body, if any, and says how the request ends. */
 MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,
                                               struct buf *body);
+
+/* rest_docs.c (debug builds only): the routes of the docs page and the OpenAPI document (S2). */
+void rest_docs_install(struct rest *rest);
 
 /* rest_patience.c: ends connections that take too long over a head, a body or an answer. */
 void rest_patience_init(struct rest_worker *worker);

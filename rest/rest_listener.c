@@ -19,6 +19,10 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     for (size_t i = 0; i < core->contract->n_methods; i++)
         if (core->contract->methods[i].kind == CONTRACT_CHAT && core->contract->methods[i].streams)
             rest->chat_stream = &core->contract->methods[i];
+#ifdef WEIR_DEBUG_SURFACE
+    if (core->debug)
+        rest_docs_install(rest);
+#endif
     h2o_config_init(&rest->conf);
     rest->conf.server_name = (h2o_iovec_t){NULL, 0};
     /* One more byte than the cap: h2o refuses a chunked body that reaches the limit, and one with a

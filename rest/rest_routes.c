@@ -31,15 +31,18 @@ static struct rest_route *slot_of(const struct rest_routes *routes, struct span 
 
 void rest_routes_init(struct rest_routes *routes, const struct contract *contract)
 {
-    size_t n = SYSTEM_ROUTES;
+    size_t n = SYSTEM_ROUTES + REST_ROUTES_DOCUMENTS;
     for (size_t i = 0; i < contract->n_methods; i++)
-        n += contract->methods[i].n_routes;
+        n += contract->methods[i].n_routes + 1;
     for (routes->capacity = 16; routes->capacity < 4 * n;)
         routes->capacity *= 2;
     routes->slots = calloc(routes->capacity, sizeof *routes->slots);
     must(routes->slots != NULL);
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *method = &contract->methods[i];
+        struct rest_route *rpc = slot_of(routes, span_of(method->rpc_path));
+        rpc->path = span_of(method->rpc_path);
+        rpc->rpc = method;
         for (size_t j = 0; j < method->n_routes; j++) {
             struct span path = span_of(method->routes[j].path);
             struct rest_route *route = slot_of(routes, path);
@@ -58,6 +61,15 @@ void rest_routes_init(struct rest_routes *routes, const struct contract *contrac
     }
 }
 
+void rest_routes_add(struct rest_routes *routes, const struct rest_document *document)
+{
+    struct span path = span_of(document->path);
+    struct rest_route *route = slot_of(routes, path);
+    must(route->path.at == NULL);
+    route->path = path;
+    route->document = document;
+}
+
 void rest_routes_fini(struct rest_routes *routes)
 {
     free(routes->slots);
@@ -70,9 +82,14 @@ const struct rest_route *rest_routes_find(const struct rest_routes *routes, stru
     return route->path.at != NULL ? route : NULL;
 }
 
+bool rest_route_has_get(const struct rest_route *route)
+{
+    return route->get != NULL || route->system != REST_NO_SYSTEM || route->document != NULL;
+}
+
 const char *rest_route_allow(const struct rest_route *route)
 {
-    bool get = route->get != NULL || route->system != REST_NO_SYSTEM;
+    bool get = rest_route_has_get(route);
     if (get && route->post != NULL)
         return "GET, HEAD, POST, OPTIONS";
     return get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";

@@ -1,8 +1,7 @@
-/* Server-sent events (F6): pieces are queued while h2o is sending, and go out in one write when it
- * asks for more. */
+/* Streamed answers, of any dialect: pieces are queued while h2o is sending, and go out in one write
+ * when it asks for more. */
 #include "rest/rest_headers.h"
 #include "rest/rest_internal.h"
-#include "rest/rest_problem.h"
 #include "shared/base/tick.h"
 
 enum {
@@ -58,7 +57,7 @@ static void on_silence(struct timer *timer, tick_ms now_ms)
     struct rest_worker *worker = call->connection->worker;
     timers_set(worker->core_worker->timers, timer, now_ms + worker->rest->settings.sse_comment_ms);
     if (!call->stream.in_flight) {
-        buf_put_text(&call->stream.pending, ":\n\n");
+        buf_put_text(&call->stream.pending, call->speech.dialect->silence);
         send_next(call);
     }
 }
@@ -66,6 +65,8 @@ static void on_silence(struct timer *timer, tick_ms now_ms)
 static void speak(struct rest_call *call)
 {
     struct rest_worker *worker = call->connection->worker;
+    if (call->speech.dialect->silence == NULL)
+        return;
     timers_set(worker->core_worker->timers, &call->stream.silence,
                tick_now_ms() + worker->rest->settings.sse_comment_ms);
 }
@@ -74,6 +75,8 @@ static void open_stream(struct rest_call *call)
 {
     h2o_req_t *req = call->req;
     struct rest_stream *stream = &call->stream;
+    const struct rest_speech *speech = &call->speech;
+    const char *type = speech->type != NULL ? speech->type->name : "text/event-stream";
     stream->open = true;
     buf_init(&stream->pending, NULL, MOST_PENDING_BYTES);
     buf_init(&stream->flying, NULL, MOST_PENDING_BYTES);
@@ -86,23 +89,17 @@ static void open_stream(struct rest_call *call)
     req->res.status = 200;
     req->res.reason = "OK";
     rest_call_headers(call);
-    rest_header_add(req, "content-type", (struct span)SPAN_LITERAL("text/event-stream"));
+    rest_header_add(req, "content-type", span_of(type));
     rest_header_add(req, "x-accel-buffering", (struct span)SPAN_LITERAL("no"));
     h2o_start_response(req, &call->generator);
 }
 
-enum port_state rest_stream_piece(struct rest_call *call, struct span text)
+enum port_state rest_stream_piece(struct rest_call *call, const struct message_view *piece)
 {
     struct rest_stream *stream = &call->stream;
     if (!stream->open)
         open_stream(call);
-    if (call->chat.here) {
-        rest_chat_piece(call, &stream->pending, text);
-    } else {
-        buf_put_text(&stream->pending, "data: {\"chunk\":");
-        buf_put_json_string(&stream->pending, text);
-        buf_put_text(&stream->pending, "}\n\n");
-    }
+    call->speech.dialect->piece(&stream->pending, call, piece);
     speak(call);
     send_next(call);
     stream->full |= stream->pending.len > FULL_BYTES;
@@ -111,33 +108,19 @@ enum port_state rest_stream_piece(struct rest_call *call, struct span text)
 
 void rest_stream_whole(struct rest_call *call, const struct message_view *last)
 {
-    struct buf *out = &call->stream.pending;
     if (!call->stream.open)
         open_stream(call);
-    if (call->chat.here) {
-        rest_chat_last(call, out, last);
-        return;
-    }
-    buf_put_text(out, "data: {\"done\":true,");
-    buf_put_json_string(out, span_of(call->request.given.method->stream_result));
-    buf_put_char(out, ':');
-    buf_put_json_string(out, last->text);
-    buf_put_text(out, "}\n\n");
+    if (call->speech.dialect->whole != NULL)
+        call->speech.dialect->whole(&call->stream.pending, call, last);
+    else if (last->message != NULL)
+        call->speech.dialect->piece(&call->stream.pending, call, last);
 }
 
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict)
 {
     struct rest_stream *stream = &call->stream;
     timers_cancel(call->connection->worker->core_worker->timers, &stream->silence);
-    if (verdict->code != VERDICT_OK && verdict->code != VERDICT_CANCELLED) {
-        buf_put_text(&stream->pending, call->chat.here ? "data: " : "event: error\ndata: ");
-        if (call->chat.here)
-            rest_chat_write_error(&stream->pending, verdict);
-        else
-            rest_problem_write(&stream->pending, verdict, call->request.given.path,
-                               call->request.id);
-        buf_put_text(&stream->pending, "\n\n");
-    }
+    call->speech.dialect->end(&stream->pending, call, verdict);
     stream->ended = true;
     send_next(call);
 }

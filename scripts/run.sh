@@ -32,6 +32,8 @@ hint() {
   curl -sN http://$host:$port/tell-story/stream -H 'Content-Type: application/json' -d '{}'
   curl -s http://$host:$port/health
 
+and, in a browser, the docs page: http://$host:$port/docs
+
 TXT
   if [ "$(setting NO_GRPC)" = false ]; then
     if [ "$grpc_port" = 0 ]; then

@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that weir is built, tested and measured with, and unpacks the
 # google.api and google.rpc protos into build/deps. Quick when all is there.
 #   scripts/setup.sh            what building and running need
-#   scripts/setup.sh test       and what the tests need (grpcurl only where there is Go)
+#   scripts/setup.sh test       and what the tests need (grpcurl and Spectral where there is Go, npm)
 #   scripts/setup.sh bench      and what the benchmark needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,7 @@ build_packages=(
 test_packages=(
   clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
   python3 python3-grpcio python3-protobuf python3-venv python3-yaml
+  chromium chromium-driver fonts-dejavu-core
 )
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
@@ -95,6 +96,20 @@ if [ "${1:-build}" = test ] && [ ! -x build/tools/grpcurl ]; then
   fi
 fi
 
+# The linter of the OpenAPI document is in no Debian package, either.
+spectral=(@stoplight/spectral-cli@6.16.3 @stoplight/spectral-owasp-ruleset@2.0.1)
+if [ "${1:-build}" = test ] && [ ! -x build/tools/openapi/node_modules/.bin/spectral ]; then
+  if ! command -v npm >/dev/null; then
+    echo "setup: SKIPPED Spectral: there is no npm; the OpenAPI document is not linted" >&2
+  else
+    echo "setup: installing Spectral (once)"
+    mkdir -p build/tools/openapi
+    npm install --prefix build/tools/openapi --no-save --ignore-scripts --no-audit --no-fund \
+      --loglevel=error "${spectral[@]}" >/dev/null ||
+      echo "setup: SKIPPED Spectral: npm failed; the OpenAPI document is not linted" >&2
+  fi
+fi
+
 # What Debian does not package of the tests' tools, in an environment of its own.
 wanted=$PWD/tests/support/requirements.txt
 if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirements.txt; then
@@ -105,14 +120,22 @@ if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirement
   cp "$wanted" build/tools/python/requirements.txt
 fi
 
-# The official OpenAI SDK, which one scenario points at weir.
-openai=openai@6.49.0
-if [ "${1:-build}" = test ] &&
-  ! grep -qs "\"version\": \"${openai#*@}\"" build/tools/node/node_modules/openai/package.json; then
+# The official clients of Connect, gRPC-Web and OpenAI's API, and what bundles them for Node and for a browser.
+web_clients=(@bufbuild/protobuf@2.17.0 @connectrpc/connect@2.3.0 @connectrpc/connect-node@2.3.0
+  @connectrpc/connect-web@2.3.0 grpc-web@2.1.1 openai@6.49.0 xhr2@0.2.1 esbuild@0.28.2)
+if [ "${1:-build}" = test ] && [ "$(cat build/tools/node/wanted 2>/dev/null)" != "${web_clients[*]}" ]
+then
   if ! command -v npm >/dev/null; then
-    echo "setup: SKIPPED $openai: there is no npm; its scenario will be skipped" >&2
+    echo "setup: SKIPPED the clients of Connect, gRPC-Web and OpenAI: there is no npm" >&2
   else
-    npm install --prefix build/tools/node --no-save --no-audit --no-fund --ignore-scripts --silent \
-      "$openai" || echo "setup: SKIPPED $openai: npm failed; its scenario will be skipped" >&2
+    echo "setup: installing the clients of Connect and gRPC-Web (once)"
+    rm -rf build/tools/node
+    mkdir -p build/tools/node
+    if npm install --prefix build/tools/node --no-save --ignore-scripts --no-audit --no-fund \
+      --loglevel=error "${web_clients[@]}" >/dev/null; then
+      echo "${web_clients[*]}" >build/tools/node/wanted
+    else
+      echo "setup: SKIPPED the clients of Connect, gRPC-Web and OpenAI: npm failed" >&2
+    fi
   fi
 fi

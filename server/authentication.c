@@ -2,6 +2,8 @@
 
 #include "shared/base/log.h"
 
+#include <string.h>
+
 enum { REFRESH_MS = 600000, RETRY_MS = 1000, ASK_FLOOR_MS = 30000, WATCH_MS = 1000 };
 
 static const char *set_or_null(const char *text)
@@ -13,6 +15,14 @@ static bool has_token_keys(const struct config *config)
 {
     return config->jwt_public_key_file[0] != '\0' || config->jwt_public_key_url[0] != '\0' ||
            config->jwt_jwks_url[0] != '\0' || config->jwt_secret[0] != '\0';
+}
+
+/* The caller's; the setting was checked. */
+static char *scopes_of(const char *setting)
+{
+    char *scopes = strdup(setting);
+    must(scopes != NULL && apikey_parse_scopes(span_of(setting), scopes));
+    return scopes;
 }
 
 bool authentication_start(const struct config *config, struct core *core, struct keeper **keeper,
@@ -42,6 +52,8 @@ bool authentication_start(const struct config *config, struct core *core, struct
     authenticator->rules.leeway_s = (int64_t)(config->jwt_leeway_ms / 1000);
     must(algorithm_set_parse(span_of(config->jwt_algorithms), &authenticator->rules.algorithms,
                              &bad));
+    if (config->tls_client_ca_file[0] != '\0')
+        authenticator->certificate_scopes = scopes_of(config->tls_client_scopes);
     if (!authenticator->by_token && !authenticator->by_apikey)
         return true;
     *keeper = keeper_start(&settings, authenticator, core->readiness, error);

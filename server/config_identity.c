@@ -104,19 +104,33 @@ static bool check_files(const struct config *config, char error[CONFIG_ERROR_BYT
     return true;
 }
 
+static bool check_certificates(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    enum { SCOPES_BYTES = 4096 };
+    char scopes[SCOPES_BYTES];
+    struct span text = span_of(config->tls_client_scopes);
+    if (text.len >= sizeof scopes || !apikey_parse_scopes(text, scopes))
+        return refuse(error, "TLS_CLIENT_SCOPES",
+                      "flow:* or flow:<name>, separated by commas, is expected");
+    return true;
+}
+
 bool config_check_identity(const struct config *config, char error[CONFIG_ERROR_BYTES])
 {
     bool public_keys = false;
     if (!check_source(config, &public_keys, error) ||
         !check_key_url("JWT_PUBLIC_KEY_URL", config->jwt_public_key_url, error) ||
         !check_key_url("JWT_JWKS_URL", config->jwt_jwks_url, error) ||
-        !check_algorithms(config, public_keys, error) || !check_files(config, error))
+        !check_algorithms(config, public_keys, error) || !check_files(config, error) ||
+        !check_certificates(config, error))
         return false;
-    bool any = public_keys || is_set(config->jwt_secret) || is_set(config->api_keys_file);
+    bool any = public_keys || is_set(config->jwt_secret) || is_set(config->api_keys_file) ||
+               is_set(config->tls_client_ca_file);
     if (!any && strcmp(config->auth_mode, "none") != 0)
-        return refuse(error, "AUTH_MODE",
-                      "no way to authenticate callers is configured; set JWT_JWKS_URL, "
-                      "JWT_PUBLIC_KEY_URL, JWT_PUBLIC_KEY_FILE, JWT_SECRET or API_KEYS_FILE, or "
-                      "AUTH_MODE=none to serve everybody who can reach the port");
+        return refuse(
+            error, "AUTH_MODE",
+            "no way to authenticate callers is configured; set JWT_JWKS_URL, "
+            "JWT_PUBLIC_KEY_URL, JWT_PUBLIC_KEY_FILE, JWT_SECRET, API_KEYS_FILE or "
+            "TLS_CLIENT_CA_FILE, or AUTH_MODE=none to serve everybody who can reach the port");
     return true;
 }

@@ -7,6 +7,8 @@
 #include "shared/llm/upstream.h"
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/meters.h"
+#include "shared/pipeline/sharing.h"
+#include "shared/policy/authenticator.h"
 
 #include <stdlib.h>
 
@@ -17,8 +19,10 @@ struct gauges {
     const struct front_door *door;
     const struct core *core;
     const struct llm_settings *llm;
+    struct keeper *keeper; /* NULL: none */
+    struct worker *const *workers;
     const struct meters **meters; /* of the workers */
-    size_t n_meters;
+    size_t n_workers;
 };
 
 struct gauges *gauges_new(void)
@@ -41,21 +45,23 @@ struct gauges *gauges_free(struct gauges *gauges)
 
 void gauges_serve(struct gauges *gauges, const struct front_door *door,
                   struct worker *const *workers, size_t n_workers, const struct core *core,
-                  const struct llm_settings *llm)
+                  const struct llm_settings *llm, struct keeper *keeper)
 {
     gauges->meters = calloc(n_workers, sizeof *gauges->meters);
     must(gauges->meters != NULL);
     for (size_t i = 0; i < n_workers; i++)
         gauges->meters[i] = worker_core(workers[i])->meters;
-    gauges->n_meters = n_workers;
+    gauges->workers = workers;
+    gauges->n_workers = n_workers;
     gauges->door = door;
     gauges->core = core;
     gauges->llm = llm;
+    gauges->keeper = keeper;
 }
 
 uint64_t gauges_in_flight(const struct gauges *gauges)
 {
-    return meters_in_flight(gauges->meters, gauges->n_meters);
+    return meters_in_flight(gauges->meters, gauges->n_workers);
 }
 
 static void counter(struct exposition *exposition, const char *name, uint64_t value,
@@ -114,6 +120,8 @@ static void write_limits(struct limits *limits, struct exposition *exposition)
     struct admission_stats flows = admission_read_stats(&limits->flows);
     bucket_read_stats(limits->buckets, &buckets);
     violations_read_stats(limits->violations, &violations);
+    counter(exposition, "weir_limit_allowed", buckets.allowed, "Requests within their limits.");
+    counter(exposition, "weir_limit_refused", buckets.refused, "Requests over a limit.");
     gauge(exposition, "weir_limit_peers", buckets.peers, "Callers that the limiter remembers.");
     gauge(exposition, "weir_limit_table_bytes", buckets.bytes, "Memory of the limiter's table.");
     counter(exposition, "weir_limit_crowded_out", buckets.crowded_out,
@@ -125,6 +133,89 @@ static void write_limits(struct limits *limits, struct exposition *exposition)
     gauge(exposition, "weir_flows_most", flows.most, "MAX_CONCURRENT_FLOWS.");
     counter(exposition, "weir_flows_shed", flows.shed,
             "Requests turned away because too many were worked on.");
+}
+
+static void write_identity(struct authenticator *authenticator, struct exposition *exposition)
+{
+    struct authenticator_stats stats;
+    authenticator_stats(authenticator, &stats);
+    counter(exposition, "weir_tokens_verified", stats.verified,
+            "Tokens whose signature was computed and was good.");
+    counter(exposition, "weir_credentials_refused", stats.refused,
+            "Credentials that were not good, of any kind.");
+    counter(exposition, "weir_token_memory_hits", stats.memory.hits,
+            "Tokens known from an earlier request.");
+    counter(exposition, "weir_token_memory_misses", stats.memory.misses,
+            "Tokens that had to be verified.");
+    counter(exposition, "weir_token_memory_evicted", stats.memory.evicted,
+            "Verified tokens forgotten for want of room.");
+    gauge(exposition, "weir_token_memory_entries", stats.memory.entries,
+          "Verified tokens that are remembered.");
+}
+
+static void write_keeper(struct keeper *keeper, struct exposition *exposition)
+{
+    struct keeper_stats stats;
+    keeper_stats(keeper, &stats);
+    counter(exposition, "weir_key_fetches", stats.fetched, "Key sets fetched.");
+    counter(exposition, "weir_key_fetches_failed", stats.failed,
+            "Key sets that were not to be had.");
+    counter(exposition, "weir_key_files_rejected", stats.rejected,
+            "Files of keys that could not be used.");
+    gauge(exposition, "weir_key_waiting", stats.waiting, "Requests that wait for fresh keys.");
+}
+
+static void write_guard(const struct gauges *gauges, struct exposition *exposition)
+{
+    struct guard_stats sum = {0}, stats;
+    for (size_t i = 0; i < gauges->n_workers; i++) {
+        worker_guard_stats(gauges->workers[i], &stats);
+        sum.open += stats.open;
+        for (size_t rule = GUARD_FINE + 1; rule < GUARD_RULES; rule++)
+            sum.breaches[rule] += stats.breaches[rule];
+    }
+    gauge(exposition, "weir_guard_connections", sum.open,
+          "Open connections that pass the guard: gRPC, and REST over TLS.");
+    exposition_family(exposition, "weir_guard_breaches", EXPOSITION_COUNTER,
+                      "Breaches of the guard's rules, which end their connections.");
+    for (size_t rule = GUARD_FINE + 1; rule < GUARD_RULES; rule++)
+        exposition_value(exposition,
+                         (const struct exposition_label[]){
+                             {"rule", guard_rule_row((enum guard_rule)rule)->name}, {NULL, NULL}},
+                         sum.breaches[rule]);
+}
+
+static void write_cache(struct cache *cache, struct exposition *exposition)
+{
+    struct cache_stats stats;
+    cache_stats(cache, &stats);
+    counter(exposition, "weir_cache_hits", stats.hits, "Answers that the cache had.");
+    counter(exposition, "weir_cache_misses", stats.misses, "Answers that it did not have.");
+    counter(exposition, "weir_cache_refreshes", stats.refreshes,
+            "Answers made anew before they expired.");
+    counter(exposition, "weir_cache_expired", stats.expired, "Misses of answers past their time.");
+    counter(exposition, "weir_cache_stored", stats.stored, "Answers kept.");
+    counter(exposition, "weir_cache_evicted", stats.evicted, "Answers dropped for want of room.");
+    counter(exposition, "weir_cache_too_large", stats.too_large, "Answers too large to be kept.");
+    gauge(exposition, "weir_cache_entries", stats.entries, "Answers in the cache.");
+    gauge(exposition, "weir_cache_bytes", stats.bytes, "Memory of the cache.");
+}
+
+static void write_flights(const struct flights *flights, struct exposition *exposition)
+{
+    struct flights_stats stats;
+    flights_stats(flights, &stats);
+    gauge(exposition, "weir_flights", stats.flights, "Calls of the model that may be shared.");
+    gauge(exposition, "weir_flight_waiters", stats.waiters, "Requests that wait for them.");
+    counter(exposition, "weir_flights_led", stats.led, "Shared calls begun.");
+    counter(exposition, "weir_flights_joined", stats.joined,
+            "Requests that joined the call of another.");
+    counter(exposition, "weir_flights_refused", stats.refused,
+            "Requests that asked alone because too many calls were shared.");
+    counter(exposition, "weir_flights_landed", stats.landed, "Shared calls that ended well.");
+    counter(exposition, "weir_flights_failed", stats.failed, "Shared calls that failed.");
+    counter(exposition, "weir_flights_cancelled", stats.cancelled,
+            "Shared calls that nobody waited for any more.");
 }
 
 static void write_audit(struct exposition *exposition)
@@ -167,11 +258,19 @@ static void write_process(const struct gauges *gauges, struct exposition *exposi
 void gauges_write(void *context, struct exposition *exposition)
 {
     const struct gauges *gauges = context;
-    meters_write(exposition, gauges->meters, gauges->n_meters);
+    meters_write(exposition, gauges->meters, gauges->n_workers);
     write_state(gauges, exposition);
     write_audit(exposition);
     write_breakers(gauges->llm, exposition);
     if (gauges->core->limits != NULL)
         write_limits(gauges->core->limits, exposition);
+    write_identity(gauges->core->authenticator, exposition);
+    if (gauges->keeper != NULL)
+        write_keeper(gauges->keeper, exposition);
+    write_guard(gauges, exposition);
+    if (gauges->core->sharing != NULL) {
+        write_cache(gauges->core->sharing->cache, exposition);
+        write_flights(gauges->core->sharing->flights, exposition);
+    }
     write_process(gauges, exposition);
 }

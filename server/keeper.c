@@ -2,6 +2,7 @@
 
 #include "server/fetch.h"
 #include "server/key_files.h"
+#include "shared/base/audit.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 
@@ -59,10 +60,12 @@ static void log_failure(const char *event, const char *setting, const char *prob
 static void log_change(const char *event, const char *setting, size_t keys)
 {
     struct log_line line;
-    log_begin(&line, LOG_INFO, "audit", event);
+    log_begin(&line, LOG_INFO, "identity", event);
     log_text(&line, "setting", setting);
     log_u64(&line, "keys", keys);
     log_end(&line);
+    audit_put(&(struct audit_event){
+        .kind = AUDIT_KEYS, .action = span_of(setting), .reason = span_of(event)});
 }
 
 /* --- keys of tokens --- */

@@ -8,7 +8,9 @@
 #include "server/gauges.h"
 #include "server/jail.h"
 #include "server/models.h"
+#include "server/prompts.h"
 #include "server/wiring.h"
+#include "shared/base/audit.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 #include "shared/base/version.h"
@@ -274,6 +276,8 @@ static void on_reload(uv_signal_t *signal, int number)
     struct life *life = signal->data;
     char error[256] = "";
     (void)number;
+    audit_put(&(struct audit_event){.kind = AUDIT_CONFIGURATION, .action = SPAN_LITERAL("reload")});
+    prompts_reload(&life->core);
     if (life->keeper != NULL)
         keeper_reload(life->keeper);
     if (life->tls == NULL)
@@ -378,6 +382,8 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     readiness_init(&life.readiness);
     life.core = (struct core){.request_timeout_ms = config->request_timeout_ms,
                               .max_body_bytes = config->max_body_bytes,
+                              .debug = config->debug,
+                              .prompts_dir = config->prompts_dir,
                               .access_log = config->access_log};
     if (!core_init(&life.core, contract, &life.readiness, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
@@ -402,6 +408,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.core.chat = models_chat(life.models);
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
+    wiring_images(config, models_want_images(life.models), &life.core.images);
     watch_signals(&life);
     if (!authentication_start(config, &life.core, &life.keeper, error)) {
         log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
@@ -412,7 +419,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     start_workers(&life);
     start_rpc(&life);
     gauges_serve(life.gauges, life.door, life.workers, life.n_workers, &life.core,
-                 models_settings(life.models));
+                 models_settings(life.models), life.keeper);
     if (!close_jail(&life)) {
         log_stop(500);
         _exit(1);
@@ -421,6 +428,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     front_door_serve(life.door, life.workers, life.n_workers, life.rpc);
     announce_settings(config);
     models_log(life.models);
+    prompts_announce(&life.core);
     log_ready(&life);
     take_signals();
     (void)uv_run(&life.loop, UV_RUN_DEFAULT);
@@ -431,6 +439,7 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     life.core.sharing = sharing_free(life.core.sharing);
     life.core.limits = limits_free(life.core.limits);
     core_fini(&life.core);
+    wiring_images_free(&life.core.images);
     life.models = models_free(life.models);
     llm_global_fini();
     free(life.workers);

@@ -230,6 +230,26 @@ const struct chat_models *models_chat(const struct models *models)
     return &models->chat;
 }
 
+/* Is it a place of the provider's own, which fetches images from the public Internet? What is
+ * elsewhere may be a server inside, which would be sent to places that callers name. */
+static bool fetches_images(const struct llm_upstream *upstream)
+{
+    const struct dialect *dialect = upstream->dialect;
+    return (dialect == &dialect_openai || dialect == &dialect_anthropic) &&
+           strcmp(upstream->base_url, dialect->usual_url) == 0;
+}
+
+bool models_want_images(const struct models *models)
+{
+    const char *said = models->config->llm_images;
+    if (models->n_upstreams == 0 || strcmp(said, "pass") == 0)
+        return false;
+    for (size_t i = 0; i < models->n_upstreams; i++)
+        if (!fetches_images(&models->upstreams[i]))
+            return true;
+    return strcmp(said, "inline") == 0;
+}
+
 void models_readiness(void *context, struct readiness_providers *now)
 {
     struct models *models = context;

@@ -22,6 +22,8 @@ struct models *models_free(struct models *models);
 const struct llm_settings *models_settings(const struct models *models);
 /* What callers of chat completions may name; lives as long as `models`. */
 const struct chat_models *models_chat(const struct models *models);
+/* Do images have to be fetched here, as LLM_IMAGES says, or because a provider does not do it? */
+bool models_want_images(const struct models *models);
 /* For struct readiness, with `models` as its context; any thread. */
 void models_readiness(void *models, struct readiness_providers *now);
 /* Logs which providers there are, in their order, or that there is just the offline model. */

@@ -117,3 +117,16 @@ struct sharing *wiring_sharing(const struct config *config, const struct llm_set
     };
     return config->cache_enabled ? sharing_new(&settings) : NULL;
 }
+
+void wiring_images(const struct config *config, bool fetches, struct images_policy *policy)
+{
+    struct span wrong;
+    *policy = (struct images_policy){.fetches = fetches};
+    must(cidr_list_parse(span_of(config->fetch_allowlist), &policy->guard.exempt, &wrong));
+    policy->fetch.guard = &policy->guard;
+}
+
+void wiring_images_free(struct images_policy *policy)
+{
+    cidr_list_free(&policy->guard.exempt);
+}

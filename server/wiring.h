@@ -8,6 +8,7 @@
 #include "server/config.h"
 #include "server/guard.h"
 #include "shared/llm/llm.h"
+#include "shared/pipeline/images.h"
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/sharing.h"
 
@@ -21,6 +22,10 @@ struct rpc_settings wiring_rpc(const struct config *config);
 MUST_USE struct limits *wiring_limits(const struct config *config);
 /* The cache and the flights; for sharing_free. NULL: switched off. `llm` must outlive it. */
 struct sharing *wiring_sharing(const struct config *config, const struct llm_settings *llm);
+/* Where images may be fetched from, and whether they are. It is filled in in place, where it has to
+ * stay; for wiring_images_free. `fetches`: the providers do not by themselves. */
+void wiring_images(const struct config *config, bool fetches, struct images_policy *policy);
+void wiring_images_free(struct images_policy *policy);
 /* NULL: `error` names the setting that is wrong. */
 MUST_USE struct tls *wiring_tls(const struct config *config, char error[256]);
 

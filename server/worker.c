@@ -122,11 +122,17 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-static void on_llm_closed(void *context)
+static void on_fetcher_closed(void *context)
 {
     struct worker *worker = context;
     close_handle((uv_handle_t *)&worker->alarm);
     close_handle((uv_handle_t *)&worker->wake);
+}
+
+static void on_llm_closed(void *context)
+{
+    struct worker *worker = context;
+    fetcher_close(worker->core_worker.fetcher, on_fetcher_closed, worker);
 }
 
 static void *run(void *argument)
@@ -164,6 +170,7 @@ struct worker *worker_start(unsigned index, const struct core *core, struct rest
          sizeof worker->core_worker.random);
     worker->core_worker.meters = meters_new(core->contract);
     worker->core_worker.llm = llm_client_new(&worker->loop, &worker->timers, llm);
+    worker->core_worker.fetcher = fetcher_new(&worker->loop, &worker->timers, &core->images.fetch);
     worker->rest_worker = rest_worker_new(rest, &worker->loop, &worker->core_worker);
     if (guard != NULL)
         worker->guard = guard_new(&worker->loop, &worker->timers, guard, to_rest, worker);

@@ -38,7 +38,7 @@ enum port_state {
 };
 
 struct port {
-    const char *protocol; /* "rest" or "grpc": logs, metrics */
+    const char *protocol; /* "rest", "grpc", "connect" or "grpc-web": logs, metrics */
     /* All values of a request header, or of a gRPC metadata key, in the order they came: fills in
      * up to `most` and returns how many there are. `name` is in lower case. The values live until
      * finish. */

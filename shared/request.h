@@ -20,6 +20,7 @@
 #include "shared/verdict.h"
 
 struct core_worker;
+struct prompt_set;
 struct identity_wait;
 struct contract_method;
 
@@ -67,6 +68,8 @@ struct request {
     bool behind_proxy;        /* a trusted one: X-Forwarded-Proto says what is so */
     bool counted;             /* among the flows that run at once */
     struct identity identity; /* kind IDENTITY_NONE until the identity step has found one */
+    const char *refusal; /* why its credential was not good, one constant word; NULL: no such */
+    bool presented_bad;  /* it presented one that is not good, and did not just lack one */
     struct identity_wait *identity_wait; /* NULL unless it waits for fresh keys */
     struct request_note notes[REQUEST_NOTES];
     size_t n_notes;
@@ -78,9 +81,10 @@ struct request {
     struct request *next_live, *previous_live; /* the worker's list, from begin to finish */
 
     /* The cache and flow steps'. */
-    struct share share;       /* an answer, or a call, that is not this request's alone */
-    struct flow_run run;      /* a call of its own */
-    struct arena piece_arena; /* one piece at a time */
+    struct prompt_set *prompts; /* a reference, once request_prompt was called */
+    struct share share;         /* an answer, or a call, that is not this request's alone */
+    struct flow_run run;        /* a call of its own */
+    struct arena piece_arena;   /* one piece at a time */
     bool port_is_full;
     uint64_t upstream_ns;     /* spent waiting for the model; 0: no call was made */
     struct llm_account model; /* who was asked, how often, for how many tokens; when it is over */

@@ -64,13 +64,22 @@ static void read_input(struct buf *input)
     }
 }
 
-/* The parameter is "prompts=<folder>[,prompts=<folder>...]". */
+/* The parameter is a list of prompts=<folder> (as often as wanted), openapi=<frame of the document>
+ * and version=<of the service>, with commas between. */
 static void read_parameter(struct plugin *plugin)
 {
     const char *parameter = plugin->request->parameter != NULL ? plugin->request->parameter : "";
     char *list = arena_copy(&plugin->arena, span_of(parameter));
     char *next = NULL;
     for (char *item = strtok_r(list, ",", &next); item != NULL; item = strtok_r(NULL, ",", &next)) {
+        if (strncmp(item, "openapi=", 8) == 0) {
+            plugin->template = item + 8;
+            continue;
+        }
+        if (strncmp(item, "version=", 8) == 0) {
+            plugin->version = item + 8;
+            continue;
+        }
         if (strncmp(item, "prompts=", 8) != 0)
             refuse("the parameter %s is unknown; prompts=<folder> is meant", item);
         if (plugin->n_prompt_dirs == sizeof plugin->prompt_dirs / sizeof plugin->prompt_dirs[0])
@@ -79,17 +88,20 @@ static void read_parameter(struct plugin *plugin)
     }
 }
 
-static void write_response(struct span content)
+static void write_response(struct span tables, struct span openapi)
 {
     Google__Protobuf__Compiler__CodeGeneratorResponse response =
         GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__INIT;
-    Google__Protobuf__Compiler__CodeGeneratorResponse__File file =
-        GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__FILE__INIT;
-    Google__Protobuf__Compiler__CodeGeneratorResponse__File *files[] = {&file};
-    char name[] = "weir_contract.c";
-    file.name = name;
-    file.content = (char *)(uintptr_t)content.at;
-    response.n_file = 1;
+    Google__Protobuf__Compiler__CodeGeneratorResponse__File outputs[2] = {
+        GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__FILE__INIT,
+        GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__FILE__INIT};
+    Google__Protobuf__Compiler__CodeGeneratorResponse__File *files[] = {&outputs[0], &outputs[1]};
+    char tables_name[] = "weir_contract.c", openapi_name[] = "openapi.json";
+    outputs[0].name = tables_name;
+    outputs[0].content = (char *)(uintptr_t)tables.at;
+    outputs[1].name = openapi_name;
+    outputs[1].content = (char *)(uintptr_t)openapi.at;
+    response.n_file = openapi.len > 0 ? 2 : 1;
     response.file = files;
     response.has_supported_features = 1;
     response.supported_features = 1; /* proto3 optional is seen, and refused with a message */
@@ -105,10 +117,11 @@ static void write_response(struct span content)
 int main(void)
 {
     struct plugin plugin = {0};
-    struct buf input, out;
+    struct buf input, tables, openapi;
     arena_init(&plugin.arena, SIZE_MAX);
     buf_init(&input, NULL, MOST_INPUT_BYTES);
-    buf_init(&out, NULL, MOST_INPUT_BYTES);
+    buf_init(&tables, NULL, MOST_INPUT_BYTES);
+    buf_init(&openapi, NULL, MOST_INPUT_BYTES);
     read_input(&input);
     Google__Protobuf__Compiler__CodeGeneratorRequest *request =
         google__protobuf__compiler__code_generator_request__unpack(NULL, input.len,
@@ -119,10 +132,15 @@ int main(void)
     read_parameter(&plugin);
     types_read(&plugin);
     methods_read(&plugin);
-    tables_write(&plugin, &out);
-    buf_put_char(&out, '\0');
-    write_response(buf_span(&out));
-    buf_fini(&out);
+    tables_write(&plugin, &tables);
+    buf_put_char(&tables, '\0');
+    if (plugin.template != NULL) {
+        openapi_write(&plugin, &openapi);
+        buf_put_char(&openapi, '\0');
+    }
+    write_response(buf_span(&tables), buf_span(&openapi));
+    buf_fini(&openapi);
+    buf_fini(&tables);
     buf_fini(&input);
     google__protobuf__compiler__code_generator_request__free_unpacked(request, NULL);
     arena_fini(&plugin.arena);

@@ -48,6 +48,11 @@ static void add_route(struct plugin *plugin, struct method_entry *method,
     method->routes[method->n_routes++] = route;
 }
 
+bool method_in_openapi(const struct method_entry *method)
+{
+    return method->contract->builtin != WEIR__V1__BUILTIN__BUILTIN_CHAT;
+}
+
 static bool is_chat(const struct method_entry *method)
 {
     return method->contract->builtin == WEIR__V1__BUILTIN__BUILTIN_CHAT;
@@ -166,15 +171,19 @@ static void settle_kind(struct method_entry *method)
     method->kind = texts == 1 ? "CONTRACT_TEXT" : "CONTRACT_STRUCTURED";
 }
 
-static void read_method(struct plugin *plugin, const file_proto *file, const service_proto *service,
-                        const method_proto *proto)
+static void read_method(struct plugin *plugin, const file_proto *file, size_t service_index,
+                        size_t index)
 {
+    const service_proto *service = file->service[service_index];
+    const method_proto *proto = service->method[index];
+    const int32_t path[] = {6, (int32_t)service_index, 2, (int32_t)index};
     if (plugin->n_methods == MOST_METHODS)
         refuse("too many rpcs");
     struct method_entry *method = &plugin->methods[plugin->n_methods];
     *method = (struct method_entry){
         .service = format_text(&plugin->arena, "%s.%s", file->package, service->name),
         .proto = proto,
+        .comment = comment_find(&plugin->arena, file, path, 4),
         .request = type_find(plugin, proto->input_type),
         .response = type_find(plugin, proto->output_type)};
     must(method->request != NULL && method->response != NULL);
@@ -203,7 +212,7 @@ void methods_read(struct plugin *plugin)
         const file_proto *file = plugin->request->proto_file[i];
         for (size_t j = 0; is_generated(plugin, file) && j < file->n_service; j++)
             for (size_t k = 0; k < file->service[j]->n_method; k++)
-                read_method(plugin, file, file->service[j], file->service[j]->method[k]);
+                read_method(plugin, file, j, k);
     }
     if (plugin->n_methods == 0)
         refuse("the contract has no rpc");

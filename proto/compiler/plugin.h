@@ -1,4 +1,5 @@
-/* The protoc plugin: CodeGeneratorRequest in, one C file of contract tables out.
+/* The protoc plugin: CodeGeneratorRequest in, one C file of contract tables out, and, where it is
+ * given a frame for it, the OpenAPI document.
  *
  * A build-time program, one thread, one run. Everything it makes lives in one arena until it ends.
  * What makes no sense in a contract ends the run with a line that names the place. */
@@ -53,6 +54,7 @@ struct route {
 struct method_entry {
     const char *service; /* "weir.v1.FlowService" */
     const method_proto *proto;
+    const char *comment; /* one line; "" */
     const char *flow;
     const char *prompt;               /* NULL: built in */
     Weir__V1__FlowContract *contract; /* never NULL */
@@ -69,6 +71,8 @@ struct plugin {
     const Google__Protobuf__Compiler__CodeGeneratorRequest *request;
     const char *prompt_dirs[8];
     size_t n_prompt_dirs;
+    const char *template; /* path of the OpenAPI document's frame */
+    const char *version;  /* of the service, for the document */
     struct type_entry *types;
     size_t n_types;
     const enum_proto **enums;
@@ -88,12 +92,32 @@ struct type_entry *type_find(struct plugin *plugin, const char *name);
 void type_reach(struct type_entry *type);
 bool field_is_string(const struct type_field *field);
 Weir__V1__AnswerSource__SourceCase field_source(const struct type_field *field);
+/* The leading comment at a path of the file, on one line; "" when there is none. */
+const char *comment_find(struct arena *arena, const file_proto *file, const int32_t *path,
+                         size_t len);
 
 /* methods.c: reads the services of the files to generate, and checks that they make sense. */
 void methods_read(struct plugin *plugin);
+/* Chat is not: its JSON is OpenAI's, which has a description of its own. */
+bool method_in_openapi(const struct method_entry *method);
 
 /* schema.c: the JSON Schema of what the model fills in of a response. */
 const char *schema_write(struct plugin *plugin, const struct type_entry *response);
+/* The parts that every schema writes alike: ,"key": and the rules of a string but its lengths; the
+ * description, unless it is empty. */
+void schema_put_key(struct buf *out, const char *key);
+void schema_put_string_rules(struct buf *out, const Weir__V1__StringRules *string);
+void schema_put_comment(struct buf *out, const char *comment);
+
+/* openapi.c: the OpenAPI 3.1 document, from the template and the methods. */
+void openapi_write(struct plugin *plugin, struct buf *out);
+
+/* openapi_schema.c: members of components.schemas, without the comma before the first. */
+void openapi_put_schemas(struct plugin *plugin, struct buf *out);
+/* {"$ref":"#/components/schemas/<name>"} */
+void openapi_put_ref(const struct plugin *plugin, struct buf *out, const struct type_entry *type);
+/* A string that may be as long as a whole answer. */
+void openapi_put_answer_text(struct buf *out, const char *comment);
 
 /* tables.c: the C file. */
 void tables_write(struct plugin *plugin, struct buf *out);

@@ -4,11 +4,35 @@
 
 #include <stdio.h>
 
-static void put_key(struct buf *out, const char *key)
+void schema_put_key(struct buf *out, const char *key)
 {
     buf_put_text(out, ",\"");
     buf_put_text(out, key);
     buf_put_text(out, "\":");
+}
+
+void schema_put_string_rules(struct buf *out, const Weir__V1__StringRules *string)
+{
+    if (string->pattern[0] != '\0') {
+        schema_put_key(out, "pattern");
+        buf_put_json_string(out, span_of(string->pattern));
+    }
+    if (string->uri)
+        buf_put_text(out, ",\"format\":\"uri\"");
+    for (size_t i = 0; i < string->n_in; i++) {
+        buf_put_text(out, i == 0 ? ",\"enum\":[" : ",");
+        buf_put_json_string(out, span_of(string->in[i]));
+    }
+    if (string->n_in > 0)
+        buf_put_char(out, ']');
+}
+
+void schema_put_comment(struct buf *out, const char *comment)
+{
+    if (comment[0] == '\0')
+        return;
+    schema_put_key(out, "description");
+    buf_put_json_string(out, span_of(comment));
 }
 
 static void put_message(struct buf *out, const struct type_entry *type, const char *comment);
@@ -25,18 +49,8 @@ static void put_string(struct buf *out, const struct type_field *field)
         buf_printf(out, ",\"minLength\":%u", least);
     if (string != NULL && string->max_len > 0)
         buf_printf(out, ",\"maxLength\":%u", string->max_len);
-    if (string != NULL && string->pattern[0] != '\0') {
-        put_key(out, "pattern");
-        buf_put_json_string(out, span_of(string->pattern));
-    }
-    if (string != NULL && string->uri)
-        buf_put_text(out, ",\"format\":\"uri\"");
-    for (size_t i = 0; string != NULL && i < string->n_in; i++) {
-        buf_put_text(out, i == 0 ? ",\"enum\":[" : ",");
-        buf_put_json_string(out, span_of(string->in[i]));
-    }
-    if (string != NULL && string->n_in > 0)
-        buf_put_char(out, ']');
+    if (string != NULL)
+        schema_put_string_rules(out, string);
 }
 
 static void put_number(struct buf *out, const struct type_field *field, const char *kind)
@@ -59,14 +73,6 @@ static void put_enum(struct buf *out, const enum_proto *enumeration)
         buf_put_json_string(out, span_of(enumeration->value[i]->name));
     }
     buf_put_char(out, ']');
-}
-
-static void put_comment(struct buf *out, const char *comment)
-{
-    if (comment[0] == '\0')
-        return;
-    put_key(out, "description");
-    buf_put_json_string(out, span_of(comment));
 }
 
 /* One value of the field's type; an item where it is repeated. */
@@ -95,7 +101,7 @@ static void put_value(struct buf *out, const struct type_field *field, const cha
     default:
         put_number(out, field, "integer");
     }
-    put_comment(out, comment);
+    schema_put_comment(out, comment);
     buf_put_char(out, '}');
 }
 
@@ -116,7 +122,7 @@ static void put_field(struct buf *out, const struct type_field *field)
         put_value(out, field, field->comment);
         return;
     }
-    put_comment(out, field->comment);
+    schema_put_comment(out, field->comment);
     buf_put_char(out, '}');
 }
 
@@ -151,7 +157,7 @@ static void put_message(struct buf *out, const struct type_entry *type, const ch
         buf_put_json_string(out, span_of(type->fields[i].proto->json_name));
     }
     buf_put_text(out, "],\"additionalProperties\":false");
-    put_comment(out, comment);
+    schema_put_comment(out, comment);
     buf_put_char(out, '}');
 }
 

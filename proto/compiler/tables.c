@@ -284,9 +284,19 @@ void tables_write(struct plugin *plugin, struct buf *out)
         put_method(plugin, out, i);
     buf_put_text(out, "};\n\n");
     size_t n_prompts = put_prompts(plugin, out);
+    buf_put_text(out, "#ifdef WEIR_DEBUG_SURFACE\n"
+                      "extern const struct span weir_openapi;\n"
+                      "extern const struct span weir_descriptors;\n"
+                      "static const struct contract_surface surface = {\n"
+                      "    .openapi = &weir_openapi, .descriptors = &weir_descriptors};\n"
+                      "#define SURFACE &surface\n"
+                      "#else\n"
+                      "#define SURFACE NULL\n"
+                      "#endif\n\n");
     buf_printf(out,
                "const struct contract weir_contract = {\n"
-               "    .methods = methods, .n_methods = %zu, .prompts = prompts, .n_prompts = %zu};\n",
+               "    .methods = methods, .n_methods = %zu, .prompts = prompts, .n_prompts = %zu,\n"
+               "    .surface = SURFACE};\n",
                plugin->n_methods, n_prompts);
     if (out->overflow)
         refuse("the tables grew too large");

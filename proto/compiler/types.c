@@ -27,9 +27,8 @@ static const char *c_symbol(struct arena *arena, const char *full_name)
     return arena_copy(arena, buf_span(&out));
 }
 
-/* The leading comment at a path of the file, on one line. */
-static const char *comment_at(struct arena *arena, const file_proto *file, const int32_t *path,
-                              size_t len)
+const char *comment_find(struct arena *arena, const file_proto *file, const int32_t *path,
+                         size_t len)
 {
     const Google__Protobuf__SourceCodeInfo *info = file->source_code_info;
     for (size_t i = 0; info != NULL && i < info->n_location; i++) {
@@ -156,7 +155,7 @@ static void read_field(struct plugin *plugin, struct type_entry *type, size_t in
     path[type->path_len + 1] = (int32_t)index;
     *field = (struct type_field){
         .proto = proto,
-        .comment = comment_at(&plugin->arena, type->file, path, type->path_len + 2),
+        .comment = comment_find(&plugin->arena, type->file, path, type->path_len + 2),
         .repeated =
             proto->label == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REPEATED};
     if (proto->proto3_optional)

@@ -107,11 +107,18 @@ struct contract_prompt {
     struct span source; /* the whole file */
 };
 
+/* The contract as its readers want it (S3). */
+struct contract_surface {
+    const struct span *openapi;     /* the OpenAPI 3.1 document, JSON */
+    const struct span *descriptors; /* a FileDescriptorSet of all that gRPC serves */
+};
+
 struct contract {
     const struct contract_method *methods;
     size_t n_methods;
     const struct contract_prompt *prompts;
     size_t n_prompts;
+    const struct contract_surface *surface; /* NULL in release builds, which have none of it */
 };
 
 /* The contract that the binary was built with. */

@@ -12,11 +12,27 @@
 #include <stddef.h>
 
 enum chat_role { CHAT_SYSTEM, CHAT_USER, CHAT_MODEL };
-enum chat_part_kind { CHAT_TEXT, CHAT_IMAGE };
+enum chat_part_kind {
+    CHAT_TEXT,
+    CHAT_IMAGE,
+    CHAT_TOOL_CALL,  /* the model's */
+    CHAT_TOOL_RESULT /* the answer to it, in a message of the user's */
+};
 
 struct chat_part {
     enum chat_part_kind kind;
-    struct span text; /* the text, or the image's URL */
+    struct span text; /* the text; the image's URL; a call's arguments or a result, as JSON */
+    struct span name; /* the tool's; of an image: the request's field that its URL is from */
+    struct span id;   /* of the call, as the provider has it; some have none */
+    struct span echo; /* of a call: what the provider wants to see again; opaque */
+    bool failed;      /* CHAT_TOOL_RESULT: it says what went wrong */
+};
+
+/* A function that the model may call; static. */
+struct chat_tool {
+    const char *name; /* [a-z_]+ */
+    const char *description;
+    const char *schema; /* JSON Schema of the arguments, an object */
 };
 
 struct chat_message {
@@ -39,6 +55,8 @@ struct conversation {
     size_t n_stop;
     const char *schema; /* JSON Schema of the answer, for as long as the call; NULL: plain text */
     const char *schema_name; /* "TranslateTextResponse" */
+    const struct chat_tool *const *tools;
+    size_t n_tools;
     bool stream;
 };
 

@@ -14,7 +14,7 @@
  * the work. An op costs 1, and a string that it looks at 1 for each 16 bytes. */
 enum { RENDER_MOST_WORK = 1000000, RENDER_BYTES_A_UNIT = 16 };
 
-enum { RENDER_MOST_PARTS = 1024 };
+enum { RENDER_MOST_PARTS = 1024, NAME_BYTES = 256 };
 
 /* A value in place, in the request. */
 struct value {
@@ -217,7 +217,8 @@ static bool is_true(struct renderer *r, const struct value *value)
     }
 }
 
-static bool add_part(struct renderer *r, enum chat_part_kind kind, struct span text)
+static bool add_part(struct renderer *r, enum chat_part_kind kind, struct span text,
+                     struct span name)
 {
     struct chat_message *message = &r->messages[r->n_messages];
     if (r->n_parts == RENDER_MOST_PARTS)
@@ -229,7 +230,8 @@ static bool add_part(struct renderer *r, enum chat_part_kind kind, struct span t
             memcpy(parts, message->parts, message->n_parts * sizeof *parts);
         message->parts = parts;
     }
-    message->parts[message->n_parts++] = (struct chat_part){.kind = kind, .text = text};
+    message->parts[message->n_parts++] =
+        (struct chat_part){.kind = kind, .text = text, .name = name};
     r->n_parts++;
     return true;
 }
@@ -239,7 +241,7 @@ static bool end_text(struct renderer *r)
 {
     struct span text = span_trim(buf_span(&r->text));
     r->left_bytes -= r->text.len; /* with what is trimmed off: the arena holds it all the same */
-    if (text.len > 0 && !add_part(r, CHAT_TEXT, text))
+    if (text.len > 0 && !add_part(r, CHAT_TEXT, text, SPAN_EMPTY))
         return false;
     buf_init(&r->text, r->arena, r->left_bytes);
     return true;
@@ -257,8 +259,27 @@ static bool end_message(struct renderer *r, enum chat_role role)
     return true;
 }
 
-static bool add_image(struct renderer *r, const struct value *value)
+/* The field as a caller knows it: "image_url", "pages[2].url". */
+static struct span name_of(struct renderer *r, const struct prompt_path *path)
 {
+    struct buf name;
+    buf_init(&name, r->arena, NAME_BYTES);
+    if (path->scope != PROMPT_FROM_REQUEST) {
+        const struct frame *frame = &r->frames[r->depth - 1];
+        buf_put_text(&name, frame->field.row->json_name);
+        buf_printf(&name, "[%zu]", frame->index);
+    }
+    for (size_t i = 0; i < path->n; i++) {
+        if (name.len > 0)
+            buf_put_char(&name, '.');
+        buf_put_text(&name, r->prompt->steps[path->first + i].row->json_name);
+    }
+    return buf_span(&name);
+}
+
+static bool add_image(struct renderer *r, const struct prompt_path *path)
+{
+    struct value found = find(r, path), *value = &found;
     struct span url = string_of(r, value);
     if (url.len == 0)
         return true;
@@ -266,7 +287,7 @@ static bool add_image(struct renderer *r, const struct value *value)
         return false;
     r->left_bytes -= url.len;
     buf_init(&r->text, r->arena, r->left_bytes);
-    return add_part(r, CHAT_IMAGE, span_make(arena_copy(r->arena, url), url.len));
+    return add_part(r, CHAT_IMAGE, span_make(arena_copy(r->arena, url), url.len), name_of(r, path));
 }
 
 /* False when the list is empty. */
@@ -323,8 +344,7 @@ static bool run(struct renderer *r, size_t *pc)
     case PROMPT_ROLE:
         return end_message(r, op->role);
     case PROMPT_MEDIA:
-        value = find(r, &op->path);
-        return add_image(r, &value);
+        return add_image(r, &op->path);
     }
     return !r->text.overflow;
 }

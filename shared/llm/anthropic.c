@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* It has to be said; what all current models can do. */
-enum { USUAL_MAX_TOKENS = 4096, TOOL_NAME_CHARACTERS = 64 };
+enum { USUAL_MAX_TOKENS = 4096 };
 
 static void write_image(struct buf *out, struct span url)
 {
@@ -26,6 +26,48 @@ static void write_image(struct buf *out, struct span url)
     buf_put_text(out, "}}");
 }
 
+/* Whatever the provider calls it; one that came from another provider may have no name. */
+static void write_id(struct buf *out, const struct chat_part *part)
+{
+    buf_put_char(out, '"');
+    if (part->id.len == 0) {
+        buf_put_text(out, "call_");
+        buf_put_json(out, part->name);
+    }
+    buf_put_json(out, part->id);
+    buf_put_char(out, '"');
+}
+
+static void write_part(struct buf *out, const struct chat_part *part)
+{
+    switch (part->kind) {
+    case CHAT_TEXT:
+        buf_put_text(out, "{\"type\":\"text\",\"text\":");
+        buf_put_json_string(out, part->text);
+        break;
+    case CHAT_IMAGE:
+        write_image(out, part->text);
+        return;
+    case CHAT_TOOL_CALL:
+        buf_put_text(out, "{\"type\":\"tool_use\",\"id\":");
+        write_id(out, part);
+        buf_put_text(out, ",\"name\":");
+        buf_put_json_string(out, part->name);
+        buf_put_text(out, ",\"input\":");
+        writing_object(out, part->text);
+        break;
+    case CHAT_TOOL_RESULT:
+        buf_put_text(out, "{\"type\":\"tool_result\",\"tool_use_id\":");
+        write_id(out, part);
+        buf_put_text(out, ",\"content\":");
+        buf_put_json_string(out, part->text);
+        if (part->failed)
+            buf_put_text(out, ",\"is_error\":true");
+        break;
+    }
+    buf_put_char(out, '}');
+}
+
 /* Empty texts are refused there. */
 static void write_message(struct buf *out, const struct chat_message *message)
 {
@@ -39,13 +81,7 @@ static void write_message(struct buf *out, const struct chat_message *message)
         if (!first)
             buf_put_char(out, ',');
         first = false;
-        if (part->kind == CHAT_IMAGE) {
-            write_image(out, part->text);
-            continue;
-        }
-        buf_put_text(out, "{\"type\":\"text\",\"text\":");
-        buf_put_json_string(out, part->text);
-        buf_put_char(out, '}');
+        write_part(out, part);
     }
     buf_put_text(out, "]}");
 }
@@ -60,18 +96,46 @@ static void write_system(const struct conversation *what, struct buf *out)
         out->len = begin;
 }
 
-static void write_tool(const struct dialect_request *request, struct buf *out)
+static void write_tool(struct buf *out, struct span name, const char *description,
+                       struct span schema)
 {
-    const char *said = request->what->schema_name;
-    struct span name = span_of(said != NULL ? said : "answer");
-    if (name.len > TOOL_NAME_CHARACTERS)
-        name.len = TOOL_NAME_CHARACTERS;
-    buf_put_text(out, ",\"tools\":[{\"name\":");
+    buf_put_text(out, "{\"name\":");
     buf_put_json_string(out, name);
-    buf_put_text(out, ",\"description\":\"Takes the answer. Always call it.\",\"input_schema\":");
-    buf_put_span(out, request->schema);
-    buf_put_text(out, "}],\"tool_choice\":{\"type\":\"tool\",\"name\":");
-    buf_put_json_string(out, name);
+    buf_put_text(out, ",\"description\":");
+    buf_put_json_string(out, span_of(description));
+    buf_put_text(out, ",\"input_schema\":");
+    buf_put_span(out, schema);
+    buf_put_char(out, '}');
+}
+
+/* A structured answer is the input of a tool that has to be called, at once or after the others. */
+static void write_tools(const struct dialect_request *request, struct buf *out)
+{
+    const struct conversation *what = request->what;
+    const char *before = ",\"tools\":[";
+    if (request->schema.len > 0) {
+        buf_put_text(out, before);
+        before = ",";
+        write_tool(out, dialect_answer_name(what), "Takes the answer. Always call it.",
+                   request->schema);
+    }
+    for (size_t i = 0; i < what->n_tools; i++) {
+        buf_put_text(out, before);
+        before = ",";
+        write_tool(out, span_of(what->tools[i]->name), what->tools[i]->description,
+                   span_of(what->tools[i]->schema));
+    }
+    if (before[1] == '\0')
+        buf_put_char(out, ']');
+    if (request->schema.len == 0)
+        return;
+    buf_put_text(out, ",\"tool_choice\":{\"type\":");
+    if (what->n_tools > 0) {
+        buf_put_text(out, "\"any\"}");
+        return;
+    }
+    buf_put_text(out, "\"tool\",\"name\":");
+    buf_put_json_string(out, dialect_answer_name(what));
     buf_put_char(out, '}');
 }
 
@@ -104,8 +168,7 @@ void anthropic_write(const struct dialect_request *request, struct buf *out)
         buf_put_text(out, ",\"stop_sequences\":");
         writing_stop(what, out);
     }
-    if (request->schema.len > 0)
-        write_tool(request, out);
+    write_tools(request, out);
     if (what->stream)
         buf_put_text(out, ",\"stream\":true");
     buf_put_char(out, '}');

@@ -84,18 +84,39 @@ static void add_input(struct dialect_text *text, const json_t *input)
     text->text = buf_span(&text->joined);
 }
 
-static const json_t *find_input(const json_t *content)
+/* Where other tools are on offer, the answer is told by its name. */
+static bool is_answer(struct span name, const struct llm_result *result)
+{
+    return result->drafts == NULL || span_equal(name, result->drafts->answer);
+}
+
+static void add_call(struct tool_calls *calls, const json_t *block, int64_t key)
+{
+    struct tool_draft *draft = tool_calls_add(calls, key);
+    if (draft == NULL)
+        return;
+    buf_put_span(&draft->id, reading_text(block, "id"));
+    buf_put_span(&draft->name, reading_text(block, "name"));
+    if (json_object_size(json_object_get(block, "input")) > 0) /* a stream's comes later */
+        reading_put_object(block, "input", &draft->arguments);
+}
+
+/* The input of the call that is the answer; other calls are noted. */
+static const json_t *find_input(const json_t *content, struct llm_result *result)
 {
     size_t i;
-    const json_t *block;
+    const json_t *block, *found = NULL;
     json_array_foreach(content, i, block)
     {
-        const char *type = json_string_value(json_object_get(block, "type"));
         const json_t *input = json_object_get(block, "input");
-        if (type != NULL && strcmp(type, "tool_use") == 0 && json_is_object(input))
-            return input;
+        if (!span_is(reading_text(block, "type"), "tool_use") || !json_is_object(input))
+            continue;
+        if (!is_answer(reading_text(block, "name"), result))
+            add_call(result->drafts, block, (int64_t)i);
+        else if (found == NULL)
+            found = input;
     }
-    return NULL;
+    return found;
 }
 
 static void add_texts(const json_t *content, struct llm_result *result, struct dialect_text *text)
@@ -126,16 +147,17 @@ static void read_message(const json_t *document, struct llm_result *result,
         result->usage = said;
     if (!read_stop(document, result))
         return;
-    const json_t *input = find_input(content);
+    const json_t *input = find_input(content, result);
+    bool calls = result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow);
     if (!json_is_array(content))
         reading_end(result, LLM_GARBLED, "no content in the message");
-    else if (input != NULL)
+    else if (input != NULL && !calls)
         add_input(text, input);
     else
         add_texts(content, result, text);
     if (text->joined.overflow)
         reading_end(result, LLM_TOO_LARGE, "too much text");
-    else if (result->end == LLM_DONE && text->text.at == NULL)
+    else if (result->end == LLM_DONE && text->text.at == NULL && !calls)
         reading_end(result, LLM_GARBLED, "no text in the message");
 }
 
@@ -175,6 +197,21 @@ static void on_start(const json_t *document, struct llm_result *result, struct d
     (void)!reading_count(usage, "output_tokens", &result->usage.output_tokens);
 }
 
+static int64_t index_of(const json_t *document)
+{
+    return json_integer_value(json_object_get(document, "index"));
+}
+
+static void on_block_start(const json_t *document, struct llm_result *result,
+                           struct dialect_text *text)
+{
+    const json_t *block = json_object_get(document, "content_block");
+    (void)text;
+    if (span_is(reading_text(block, "type"), "tool_use") &&
+        !is_answer(reading_text(block, "name"), result))
+        add_call(result->drafts, block, index_of(document));
+}
+
 /* Thoughts and their signatures are not for the caller. */
 static void on_block_delta(const json_t *document, struct llm_result *result,
                            struct dialect_text *text)
@@ -191,7 +228,12 @@ static void on_block_delta(const json_t *document, struct llm_result *result,
     if (member == NULL)
         return;
     const json_t *said = json_object_get(delta, member);
-    if (json_is_string(said))
+    struct tool_draft *draft = member[0] == 'p' && result->drafts != NULL
+                                   ? tool_calls_find(result->drafts, index_of(document))
+                                   : NULL;
+    if (draft != NULL)
+        buf_put_span(&draft->arguments, reading_text(delta, member));
+    else if (json_is_string(said))
         reading_add(text, span_make(json_string_value(said), json_string_length(said)));
     else
         reading_end(result, LLM_GARBLED, "a delta has no text");
@@ -232,6 +274,7 @@ void anthropic_read_event(struct span name, struct span data, struct llm_result 
         const char *type;
         void (*read)(const json_t *, struct llm_result *, struct dialect_text *);
     } events[] = {{"message_start", on_start},
+                  {"content_block_start", on_block_start},
                   {"content_block_delta", on_block_delta},
                   {"message_delta", on_delta},
                   {"message_stop", on_stop},

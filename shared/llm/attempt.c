@@ -231,7 +231,9 @@ static void begin(struct llm_call *call, const struct conversation *what)
     call->reading = READING_NOTHING;
     call->ended = call->too_large = call->closing = false;
     call->read = call->received = call->said = 0;
-    call->result = (struct llm_result){0};
+    if (call->calls != NULL)
+        tool_calls_clear(call->calls);
+    call->result = (struct llm_result){.drafts = call->calls};
     buf_clear(&call->inbox);
     call->inbox.limit = LLM_ANSWER_BYTES + ATTEMPT_INBOX_BYTES;
     sse_reset(&call->sse, SSE_EVENT_BYTES);
@@ -256,6 +258,8 @@ void attempt_first(struct llm_call *call, const struct conversation *what)
         call->deadline_ms = what->deadline_ms;
     call->asked_bytes = talk_bytes(what);
     call->flow = what->flow;
+    if (what->n_tools > 0)
+        call->calls = tool_calls_new(what->schema != NULL ? dialect_answer_name(what) : SPAN_EMPTY);
     if (what->request_id != NULL)
         (void)snprintf(call->request_id, sizeof call->request_id, "%s", what->request_id);
     if (client->n_lanes > 1)
@@ -358,11 +362,27 @@ static void move_on(struct llm_call *call)
     begin(call, call->talk);
 }
 
+/* Whatever was said of tools is complete. */
+static enum llm_end take_calls(struct llm_call *call)
+{
+    if (call->calls == NULL)
+        return LLM_DONE;
+    if (!tool_calls_finish(call->calls)) {
+        call_note(call, "calls of tools that cannot be read");
+        return LLM_GARBLED;
+    }
+    call->result.calls = call->calls->parts;
+    call->result.n_calls = call->calls->n;
+    return LLM_DONE;
+}
+
 void attempt_end(struct llm_call *call, enum llm_end end, const char *reason)
 {
     uint64_t wait_ms = 0;
-    call->result.end = end;
     call_note(call, reason);
+    if (end == LLM_DONE)
+        end = take_calls(call);
+    call->result.end = end;
     if (call->transfer != NULL) {
         if (call->result.http_status == 0)
             call->result.http_status = transfer_status(call->transfer);

@@ -29,6 +29,7 @@ struct llm_call *call_new(struct llm_client *client)
 
 void call_free(struct llm_call *call)
 {
+    call->calls = tool_calls_free(call->calls);
     arena_fini(&call->talk_arena);
     buf_fini(&call->path);
     buf_fini(&call->body);
@@ -50,6 +51,7 @@ static void recycle(struct llm_call *call)
     struct buf path = call->path, body = call->body, inbox = call->inbox;
     struct sse sse = call->sse;
     arena_fini(&call->talk_arena);
+    call->calls = tool_calls_free(call->calls);
     if (client->spares >= MOST_SPARES) {
         call_free(call);
         return;

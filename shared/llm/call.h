@@ -25,6 +25,7 @@
 #include "shared/llm/memo.h"
 #include "shared/llm/offline.h"
 #include "shared/llm/sse.h"
+#include "shared/llm/tool_calls.h"
 #include "shared/llm/transfer.h"
 #include "shared/llm/upstream.h"
 
@@ -88,6 +89,7 @@ struct llm_call {
     size_t received;  /* bytes of the answer's body */
     size_t said;      /* bytes of text in pieces */
     struct sse sse;
+    struct tool_calls *calls; /* owned; NULL: no tools are on offer */
     struct llm_result result;
 };
 

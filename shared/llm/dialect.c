@@ -3,6 +3,17 @@
 
 #include <jansson.h>
 
+/* As long as a tool's name may be at all providers. */
+enum { ANSWER_NAME_BYTES = 64 };
+
+struct span dialect_answer_name(const struct conversation *what)
+{
+    struct span name = span_of(what->schema_name != NULL ? what->schema_name : "answer");
+    if (name.len > ANSWER_NAME_BYTES)
+        name.len = ANSWER_NAME_BYTES;
+    return name;
+}
+
 const struct dialect *dialect_find(struct span name)
 {
     static const struct dialect *const all[] = {&dialect_openai, &dialect_gemini,

@@ -41,8 +41,9 @@ struct dialect {
     /* The request's body; the caller looks at out->overflow. */
     void (*write)(const struct dialect_request *request, struct buf *out);
     /* A unary answer; result->http_status says how to read it. result->end says what came of it:
-     * LLM_DONE: there is a text. Else there is none, and result->reason says why. Usage and
-     * the stop reason are filled in where they were said. */
+     * LLM_DONE: there is a text, or result->drafts has calls of tools, where it is not NULL. Else
+     * there is none, and result->reason says why. Usage and the stop reason are filled in where
+     * they were said. */
     void (*read)(struct span body, struct llm_result *result, struct dialect_text *text);
     /* One event of a stream; the same. An error event sets result->http_status to the status that
      * it stands for, where the provider says so. */
@@ -57,6 +58,8 @@ extern const struct dialect dialect_gemini;
 /* docs.anthropic.com/en/api/messages, .../messages-streaming */
 extern const struct dialect dialect_anthropic;
 
+/* The name that a structured answer goes by; what->schema is set. Static. */
+struct span dialect_answer_name(const struct conversation *what);
 /* NULL when there is no such provider. */
 const struct dialect *dialect_find(struct span name);
 /* Harmless on a zeroed or dropped one. */

@@ -23,6 +23,49 @@ static void write_image(struct buf *out, struct span url)
     buf_put_text(out, "}}");
 }
 
+static void write_call(struct buf *out, const struct chat_part *part)
+{
+    buf_put_text(out, "{\"functionCall\":{\"name\":");
+    buf_put_json_string(out, part->name);
+    buf_put_text(out, ",\"args\":");
+    writing_object(out, part->text);
+    buf_put_char(out, '}');
+    if (part->echo.len > 0) {
+        buf_put_text(out, ",\"thoughtSignature\":");
+        buf_put_json_string(out, part->echo);
+    }
+    buf_put_char(out, '}');
+}
+
+static void write_result(struct buf *out, const struct chat_part *part)
+{
+    buf_put_text(out, "{\"functionResponse\":{\"name\":");
+    buf_put_json_string(out, part->name);
+    buf_put_text(out, ",\"response\":");
+    writing_object(out, part->text);
+    buf_put_text(out, "}}");
+}
+
+static void write_part(struct buf *out, const struct chat_part *part)
+{
+    switch (part->kind) {
+    case CHAT_TEXT:
+        buf_put_text(out, "{\"text\":");
+        buf_put_json_string(out, part->text);
+        buf_put_char(out, '}');
+        return;
+    case CHAT_IMAGE:
+        write_image(out, part->text);
+        return;
+    case CHAT_TOOL_CALL:
+        write_call(out, part);
+        return;
+    case CHAT_TOOL_RESULT:
+        write_result(out, part);
+        return;
+    }
+}
+
 static void write_message(struct buf *out, const struct chat_message *message)
 {
     bool first = true;
@@ -35,15 +78,15 @@ static void write_message(struct buf *out, const struct chat_message *message)
         if (!first)
             buf_put_char(out, ',');
         first = false;
-        if (part->kind == CHAT_IMAGE) {
-            write_image(out, part->text);
-            continue;
-        }
-        buf_put_text(out, "{\"text\":");
-        buf_put_json_string(out, part->text);
-        buf_put_char(out, '}');
+        write_part(out, part);
     }
     buf_put_text(out, "]}");
+}
+
+/* It takes a schema only where it can express it, and where there are no tools beside it. */
+static bool takes_schema(const struct dialect_request *request)
+{
+    return request->schema.len > 0 && request->what->n_tools == 0;
 }
 
 /* The rules and, where the provider cannot take the schema, the schema in words. */
@@ -53,7 +96,7 @@ static void write_system(const struct dialect_request *request, struct buf *out)
     size_t begin = out->len;
     buf_put_text(out, "\"systemInstruction\":{\"parts\":[{\"text\":\"");
     bool any = writing_system(what, out);
-    if (what->schema != NULL && request->schema.len == 0) {
+    if (what->schema != NULL && !takes_schema(request)) {
         buf_put_text(out, any ? "\\n\\n" : "");
         buf_put_text(out, "Answer with one JSON value that fits this JSON Schema, and with nothing "
                           "else:\\n");
@@ -69,8 +112,8 @@ static void write_config(const struct dialect_request *request, struct buf *out)
 {
     const struct conversation *what = request->what;
     const char *comma = "";
-    if (what->temperature < 0 && what->max_output_tokens <= 0 && what->schema == NULL &&
-        what->n_stop == 0)
+    bool json = what->schema != NULL && what->n_tools == 0;
+    if (what->temperature < 0 && what->max_output_tokens <= 0 && !json && what->n_stop == 0)
         return;
     buf_put_text(out, ",\"generationConfig\":{");
     if (what->temperature >= 0) {
@@ -86,13 +129,32 @@ static void write_config(const struct dialect_request *request, struct buf *out)
         writing_stop(what, out);
         comma = ",";
     }
-    if (what->schema != NULL)
+    if (json)
         buf_printf(out, "%s\"responseMimeType\":\"application/json\"", comma);
-    if (request->schema.len > 0) {
+    if (takes_schema(request)) {
         buf_put_text(out, ",\"responseSchema\":");
         buf_put_span(out, request->schema);
     }
     buf_put_char(out, '}');
+}
+
+static void write_tools(const struct conversation *what, struct buf *out)
+{
+    for (size_t i = 0; i < what->n_tools; i++) {
+        const struct chat_tool *tool = what->tools[i];
+        buf_put_text(out, i == 0 ? ",\"tools\":[{\"functionDeclarations\":[" : ",");
+        buf_put_text(out, "{\"name\":");
+        buf_put_json_string(out, span_of(tool->name));
+        buf_put_text(out, ",\"description\":");
+        buf_put_json_string(out, span_of(tool->description));
+        if (writing_has_members(tool->schema)) { /* an object without members is refused there */
+            buf_put_text(out, ",\"parameters\":");
+            gemini_write_schema(tool->schema, out);
+        }
+        buf_put_char(out, '}');
+    }
+    if (what->n_tools > 0)
+        buf_put_text(out, "]}]");
 }
 
 void gemini_write(const struct dialect_request *request, struct buf *out)
@@ -114,6 +176,7 @@ void gemini_write(const struct dialect_request *request, struct buf *out)
     if (first) /* it wants one */
         buf_put_text(out, "{\"role\":\"user\",\"parts\":[{\"text\":\"Go ahead.\"}]}");
     buf_put_char(out, ']');
+    write_tools(what, out);
     write_config(request, out);
     buf_put_char(out, '}');
 }

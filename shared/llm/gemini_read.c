@@ -65,6 +65,18 @@ static bool read_finish(const json_t *candidate, struct llm_result *result)
     return false;
 }
 
+static void read_call(const json_t *part, struct tool_calls *calls)
+{
+    const json_t *said = json_object_get(part, "functionCall");
+    struct tool_draft *draft = tool_calls_add(calls, 0);
+    if (draft == NULL)
+        return;
+    buf_put_span(&draft->name, reading_text(said, "name"));
+    buf_put_span(&draft->id, reading_text(said, "id"));
+    buf_put_span(&draft->echo, reading_text(part, "thoughtSignature"));
+    reading_put_object(said, "args", &draft->arguments);
+}
+
 static void read_parts(const json_t *candidate, struct llm_result *result,
                        struct dialect_text *text)
 {
@@ -76,6 +88,8 @@ static void read_parts(const json_t *candidate, struct llm_result *result,
         const json_t *said = json_object_get(part, "text");
         if (json_is_true(json_object_get(part, "thought")))
             continue;
+        if (result->drafts != NULL && json_is_object(json_object_get(part, "functionCall")))
+            read_call(part, result->drafts);
         if (json_is_string(said))
             reading_add(text, span_make(json_string_value(said), json_string_length(said)));
         else if (said != NULL)
@@ -116,7 +130,8 @@ static void read_whole(const json_t *document, struct llm_result *result, struct
         return;
     read_usage(document, true, &result->usage);
     read_candidate(document, result, text);
-    if (result->end != LLM_DONE || text->text.at != NULL)
+    if (result->end != LLM_DONE || text->text.at != NULL ||
+        (result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow)))
         return;
     if (result->stop == LLM_STOP_LENGTH) /* all of it went into thoughts */
         text->text = span_of("");

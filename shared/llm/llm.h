@@ -25,6 +25,7 @@
 enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024, LLM_UPSTREAMS_MOST = 16 };
 
 struct llm_upstream;
+struct tool_calls;
 
 /* Settings; fixed after start. Strings are borrowed and must outlive the client. */
 struct llm_settings {
@@ -68,13 +69,15 @@ struct llm_usage {
     bool estimated; /* made of the texts' lengths, at least in part */
 };
 
-/* What a call has come to so far. */
+/* What a call has come to so far; or a dialogue, which is several. */
 struct llm_account {
     const char *provider; /* of the last attempt; lives as long as the upstreams; NULL: none */
     unsigned attempts;    /* requests that went out */
     bool fallback;        /* the last one was not to the first upstream */
     enum llm_stop stop;
-    struct llm_usage usage; /* of the last attempt */
+    struct llm_usage usage;  /* of the last attempt */
+    unsigned tool_rounds;    /* of a dialogue: turns in which the model called tools */
+    unsigned answer_retries; /* of a dialogue: answers that it had to give again */
 };
 
 /* Lives for the duration of the call of `done`. */
@@ -84,6 +87,11 @@ struct llm_result {
     struct llm_usage usage;
     enum llm_stop stop;
     struct llm_account account;
+    /* LLM_DONE: tools that the model wants called before it goes on; only where some are on offer.
+     * `text`, or what came in pieces, is then what it said before. */
+    const struct chat_part *calls;
+    size_t n_calls;
+    struct tool_calls *drafts; /* the client's own; NULL: no tools are on offer */
     int http_status;         /* also one that an error within the answer stands for; 0: none came */
     uint64_t retry_after_ms; /* 0: not said */
     char reason[128];        /* for the log, never for the caller: no secrets, no bodies */

@@ -3,6 +3,53 @@
 
 #include "shared/llm/writing.h"
 
+/* Whatever the provider calls it; one that came from another provider may have no name. */
+static void write_id(struct buf *out, const struct chat_part *part)
+{
+    buf_put_char(out, '"');
+    if (part->id.len == 0) {
+        buf_put_text(out, "call_");
+        buf_put_json(out, part->name);
+    }
+    buf_put_json(out, part->id);
+    buf_put_char(out, '"');
+}
+
+static void write_calls(struct buf *out, const struct chat_message *message)
+{
+    const char *before = ",\"tool_calls\":[";
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct chat_part *part = &message->parts[i];
+        if (part->kind != CHAT_TOOL_CALL)
+            continue;
+        buf_put_text(out, before);
+        before = ",";
+        buf_put_text(out, "{\"id\":");
+        write_id(out, part);
+        buf_put_text(out, ",\"type\":\"function\",\"function\":{\"name\":");
+        buf_put_json_string(out, part->name);
+        buf_put_text(out, ",\"arguments\":");
+        buf_put_json_string(out, part->text);
+        buf_put_text(out, "}}");
+    }
+    if (before[1] == '\0')
+        buf_put_char(out, ']');
+}
+
+/* Each result is a message of its own there. */
+static void write_results(struct buf *out, const struct chat_message *message)
+{
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct chat_part *part = &message->parts[i];
+        buf_put_text(out, i == 0 ? "{\"role\":\"tool\",\"tool_call_id\":"
+                                 : ",{\"role\":\"tool\",\"tool_call_id\":");
+        write_id(out, part);
+        buf_put_text(out, ",\"content\":");
+        buf_put_json_string(out, part->text);
+        buf_put_char(out, '}');
+    }
+}
+
 static void write_part(struct buf *out, const struct chat_part *part)
 {
     if (part->kind == CHAT_IMAGE) {
@@ -20,30 +67,53 @@ static void write_message(struct buf *out, const struct chat_message *message)
 {
     static const char *const roles[] = {
         [CHAT_SYSTEM] = "system", [CHAT_USER] = "user", [CHAT_MODEL] = "assistant"};
+    size_t n = 0;
+    if (message->n_parts > 0 && message->parts[0].kind == CHAT_TOOL_RESULT) {
+        write_results(out, message);
+        return;
+    }
+    while (n < message->n_parts && message->parts[n].kind != CHAT_TOOL_CALL)
+        n++;
     buf_put_text(out, "{\"role\":\"");
     buf_put_text(out, roles[message->role]);
     buf_put_text(out, "\",\"content\":");
     /* One text goes as a plain string: small servers know no other form. */
-    if (message->n_parts == 1 && message->parts[0].kind == CHAT_TEXT) {
+    if (n == 1 && message->parts[0].kind == CHAT_TEXT) {
         buf_put_json_string(out, message->parts[0].text);
     } else {
-        for (size_t i = 0; i < message->n_parts; i++) {
+        for (size_t i = 0; i < n; i++) {
             buf_put_char(out, i == 0 ? '[' : ',');
             write_part(out, &message->parts[i]);
         }
-        buf_put_text(out, message->n_parts == 0 ? "\"\"" : "]");
+        buf_put_text(out, n == 0 ? "\"\"" : "]");
     }
+    write_calls(out, message);
     buf_put_char(out, '}');
 }
 
 static void write_format(const struct dialect_request *request, struct buf *out)
 {
-    const char *name = request->what->schema_name;
     buf_put_text(out, ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
-    buf_put_json_string(out, span_of(name != NULL ? name : "answer"));
+    buf_put_json_string(out, dialect_answer_name(request->what));
     buf_put_char(out, ',');
     buf_put_span(out, request->schema);
     buf_put_text(out, "}}");
+}
+
+static void write_tools(const struct conversation *what, struct buf *out)
+{
+    for (size_t i = 0; i < what->n_tools; i++) {
+        buf_put_text(out, i == 0 ? ",\"tools\":[" : ",");
+        buf_put_text(out, "{\"type\":\"function\",\"function\":{\"name\":");
+        buf_put_json_string(out, span_of(what->tools[i]->name));
+        buf_put_text(out, ",\"description\":");
+        buf_put_json_string(out, span_of(what->tools[i]->description));
+        buf_put_text(out, ",\"parameters\":");
+        buf_put_text(out, what->tools[i]->schema);
+        buf_put_text(out, "}}");
+    }
+    if (what->n_tools > 0)
+        buf_put_char(out, ']');
 }
 
 void openai_write(const struct dialect_request *request, struct buf *out)
@@ -68,6 +138,7 @@ void openai_write(const struct dialect_request *request, struct buf *out)
     }
     if (request->schema.len > 0)
         write_format(request, out);
+    write_tools(what, out);
     if (what->stream)
         buf_put_text(out, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
     buf_put_char(out, '}');

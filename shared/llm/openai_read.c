@@ -26,6 +26,41 @@ static void read_usage(const json_t *document, struct llm_usage *usage)
     *usage = (struct llm_usage){.input_tokens = in, .output_tokens = out, .known = true};
 }
 
+/* A call, or a piece of one: a new id at the same place begins another. */
+static void read_call(const json_t *said, int64_t place, struct tool_calls *calls)
+{
+    const json_t *index = json_object_get(said, "index");
+    const json_t *function = json_object_get(said, "function");
+    struct span id = reading_text(said, "id");
+    int64_t key = json_is_integer(index) ? json_integer_value(index) : place;
+    struct tool_draft *draft = tool_calls_find(calls, key);
+    if (draft == NULL || (id.len > 0 && draft->id.len > 0 && !span_equal(id, buf_span(&draft->id))))
+        draft = tool_calls_add(calls, key);
+    if (draft == NULL)
+        return;
+    if (draft->id.len == 0)
+        buf_put_span(&draft->id, id);
+    buf_put_span(&draft->name, reading_text(function, "name"));
+    buf_put_span(&draft->arguments, reading_text(function, "arguments"));
+}
+
+static void read_calls(const json_t *said, struct llm_result *result)
+{
+    const json_t *call;
+    size_t i;
+    if (result->drafts == NULL)
+        return;
+    json_array_foreach(json_object_get(said, "tool_calls"), i, call)
+    {
+        read_call(call, (int64_t)i, result->drafts);
+    }
+}
+
+static bool has_calls(const struct llm_result *result)
+{
+    return result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow);
+}
+
 /* The message of an answer, the delta of a chunk. Did the model say something usable? */
 static bool read_said(const json_t *choice, const json_t *said, struct llm_result *result,
                       struct dialect_text *text)
@@ -43,6 +78,7 @@ static bool read_said(const json_t *choice, const json_t *said, struct llm_resul
     }
     if (finish != NULL)
         result->stop = strcmp(finish, "length") == 0 ? LLM_STOP_LENGTH : LLM_STOP_END;
+    read_calls(said, result);
     if (json_is_string(content)) {
         reading_add(text, span_make(json_string_value(content), json_string_length(content)));
     } else if (content != NULL && !json_is_null(content)) {
@@ -71,7 +107,8 @@ static void read_answer(const json_t *document, struct llm_result *result,
         append_error(result, document);
     } else if (!json_is_object(message)) {
         reading_end(result, LLM_GARBLED, "no message in the answer");
-    } else if (read_said(choice, message, result, text) && text->text.at == NULL) {
+    } else if (read_said(choice, message, result, text) && text->text.at == NULL &&
+               !has_calls(result)) {
         reading_end(result, LLM_GARBLED, "no content in the message");
     }
 }

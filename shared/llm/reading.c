@@ -1,6 +1,7 @@
 #include "shared/llm/reading.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { WORD_CHARACTERS = 40 };
 
@@ -56,6 +57,21 @@ bool reading_count(const json_t *object, const char *member, uint64_t *count)
         return false;
     *count = (uint64_t)json_integer_value(value);
     return true;
+}
+
+struct span reading_text(const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+    return json_is_string(value) ? span_make(json_string_value(value), json_string_length(value))
+                                 : SPAN_EMPTY;
+}
+
+void reading_put_object(const json_t *object, const char *member, struct buf *out)
+{
+    const json_t *value = json_object_get(object, member);
+    char *text = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+    buf_put_text(out, text != NULL ? text : "{}");
+    free(text);
 }
 
 void reading_add(struct dialect_text *text, struct span part)

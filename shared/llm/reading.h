@@ -3,6 +3,7 @@
 #define WEIR_LLM_READING_H
 
 #include "shared/llm/dialect.h"
+#include "shared/llm/tool_calls.h"
 
 #include <jansson.h>
 
@@ -15,6 +16,10 @@ void reading_word(struct llm_result *result, const json_t *object, const char *m
 void reading_end(struct llm_result *result, enum llm_end end, const char *reason);
 /* A count of tokens; false: it is none, and *count is left alone. */
 MUST_USE bool reading_count(const json_t *object, const char *member, uint64_t *count);
+/* The member's text; empty when it is none. Lives with the object. */
+struct span reading_text(const json_t *object, const char *member);
+/* Adds the member as JSON text; "{}" when it is no object. */
+void reading_put_object(const json_t *object, const char *member, struct buf *out);
 /* Adds a part to the text. The document must outlive the text; see reading_keep. */
 void reading_add(struct dialect_text *text, struct span part);
 /* At the end of a reading: LLM_DONE keeps the document for its texts, else it goes with the text.

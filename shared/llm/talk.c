@@ -19,6 +19,10 @@ struct conversation *talk_copy(const struct conversation *what, struct arena *ar
     for (size_t i = 0; i < what->n_stop; i++)
         stop[i] = copy_text(what->stop[i], arena);
     copy->stop = stop;
+    const struct chat_tool **tools = arena_alloc(arena, what->n_tools * sizeof(struct chat_tool *));
+    for (size_t i = 0; i < what->n_tools; i++)
+        tools[i] = what->tools[i];
+    copy->tools = tools;
     copy->messages = arena_alloc(arena, what->n_messages * sizeof *copy->messages);
     for (size_t i = 0; i < what->n_messages; i++) {
         const struct chat_message *from = &what->messages[i];
@@ -28,6 +32,9 @@ struct conversation *talk_copy(const struct conversation *what, struct arena *ar
         for (size_t j = 0; j < from->n_parts; j++) {
             to->parts[j] = from->parts[j];
             to->parts[j].text = copy_text(from->parts[j].text, arena);
+            to->parts[j].name = copy_text(from->parts[j].name, arena);
+            to->parts[j].id = copy_text(from->parts[j].id, arena);
+            to->parts[j].echo = copy_text(from->parts[j].echo, arena);
         }
     }
     return copy;

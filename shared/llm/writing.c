@@ -1,5 +1,8 @@
 #include "shared/llm/writing.h"
 
+#include <jansson.h>
+#include <stdlib.h>
+
 bool writing_data_url(struct span url, struct span *type, struct span *base64)
 {
     static const char mark[] = ";base64,";
@@ -62,6 +65,23 @@ void writing_stop(const struct conversation *what, struct buf *out)
         buf_put_json_string(out, what->stop[i]);
     }
     buf_put_char(out, ']');
+}
+
+void writing_object(struct buf *out, struct span text)
+{
+    json_t *object = text.len > 0 ? json_loadb(text.at, text.len, 0, NULL) : NULL;
+    char *json = json_is_object(object) ? json_dumps(object, JSON_COMPACT) : NULL;
+    buf_put_text(out, json != NULL ? json : "{}");
+    free(json);
+    json_decref(object);
+}
+
+bool writing_has_members(const char *schema)
+{
+    json_t *parsed = json_loads(schema, 0, NULL);
+    bool has = json_object_size(json_object_get(parsed, "properties")) > 0;
+    json_decref(parsed);
+    return has;
 }
 
 bool writing_has_words(const struct chat_message *message)

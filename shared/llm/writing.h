@@ -14,6 +14,10 @@ const char *writing_image_type(struct span url);
 bool writing_system(const struct conversation *what, struct buf *out);
 /* Puts the stop texts as a JSON array. */
 void writing_stop(const struct conversation *what, struct buf *out);
+/* Puts `text` as the JSON object that it is; {} where it is none, because a model wrote it. */
+void writing_object(struct buf *out, struct span text);
+/* Does the JSON Schema of an object have members? */
+bool writing_has_members(const char *schema);
 /* Is there anything in it to be said? */
 bool writing_has_words(const struct chat_message *message);
 

@@ -11,6 +11,10 @@ void access_model(struct log_line *line, const struct llm_account *model)
         log_bool(line, "fallback", true);
     if (model->stop == LLM_STOP_LENGTH)
         log_text(line, "stop", "length");
+    if (model->tool_rounds > 0)
+        log_u64(line, "tool_rounds", model->tool_rounds);
+    if (model->answer_retries > 0)
+        log_u64(line, "answer_retries", model->answer_retries);
     if (model->usage.input_tokens + model->usage.output_tokens == 0)
         return;
     log_u64(line, "input_tokens", model->usage.input_tokens);

@@ -1,4 +1,5 @@
-/* Which ends of a request are security events (O3). */
+/* Which ends of a request are security events (O3): one for who it was, one for what was refused.
+ */
 #include "shared/pipeline/step.h"
 
 #include "shared/base/audit.h"
@@ -46,7 +47,11 @@ void audit_request(const struct request *request, const struct verdict *verdict)
         event.kind = AUDIT_AUTH_SUCCESS;
         audit_put(&event);
     }
-    if (kind_of(verdict->code, &event.kind)) {
+    if (request->refusal != NULL) {
+        event.kind = AUDIT_AUTH_FAILURE;
+        event.reason = span_of(request->refusal);
+        audit_put(&event);
+    } else if (kind_of(verdict->code, &event.kind)) {
         event.reason = span_of(verdict_row(verdict->code)->name);
         audit_put(&event);
     }

@@ -1,5 +1,7 @@
 #include "shared/pipeline/chat.h"
 
+#include "shared/base/buf.h"
+
 #include "weir/v1/chat.pb-c.h"
 
 static const Weir__V1__ChatRequest *chat_of(const ProtobufCMessage *message)
@@ -53,12 +55,28 @@ static enum chat_role role_of(const char *name)
     return strcmp(name, "assistant") == 0 ? CHAT_MODEL : CHAT_USER;
 }
 
-static void make_turn(const Weir__V1__ChatTurn *from, struct arena *arena, struct chat_message *to)
+/* Where an image is in the request, for those who are told that it is of no use. */
+static struct span path_of(struct arena *arena, size_t turn, size_t part)
+{
+    struct buf path;
+    buf_init(&path, arena, 128);
+    buf_printf(&path, "messages[%zu].content[%zu].image_url", turn, part);
+    return buf_span(&path);
+}
+
+static void make_turn(const Weir__V1__ChatTurn *from, size_t turn, struct arena *arena,
+                      struct chat_message *to)
 {
     *to = (struct chat_message){.role = role_of(from->role),
                                 .parts = arena_alloc(arena, from->n_content * sizeof *to->parts)};
-    for (size_t i = 0; i < from->n_content; i++)
-        to->n_parts += make_part(from->content[i], &to->parts[to->n_parts]);
+    for (size_t i = 0; i < from->n_content; i++) {
+        struct chat_part *part = &to->parts[to->n_parts];
+        if (!make_part(from->content[i], part))
+            continue;
+        if (part->kind == CHAT_IMAGE)
+            part->name = path_of(arena, turn, i);
+        to->n_parts++;
+    }
 }
 
 void chat_conversation(const struct chat_models *models, const ProtobufCMessage *request,
@@ -69,7 +87,7 @@ void chat_conversation(const struct chat_models *models, const ProtobufCMessage 
     what->messages = arena_alloc(arena, chat->n_messages * sizeof *what->messages);
     what->n_messages = chat->n_messages;
     for (size_t i = 0; i < chat->n_messages; i++)
-        make_turn(chat->messages[i], arena, &what->messages[i]);
+        make_turn(chat->messages[i], i, arena, &what->messages[i]);
     if (chat->sampling_case == WEIR__V1__CHAT_REQUEST__SAMPLING_TEMPERATURE)
         what->temperature = chat->temperature;
     what->max_output_tokens = chat->max_completion_tokens;

@@ -6,8 +6,9 @@
 #include "shared/base/task.h"
 #include "shared/base/timers.h"
 #include "shared/flow/contract.h"
-#include "shared/flow/prompt.h"
+#include "shared/flow/prompt_set.h"
 #include "shared/llm/llm.h"
+#include "shared/pipeline/images.h"
 #include "shared/pipeline/readiness.h"
 #include "shared/pipeline/sharing.h"
 
@@ -21,7 +22,9 @@ struct chat_models;
 /* Fixed after start; any thread may read. */
 struct core {
     const struct contract *contract;
-    struct prompt **prompts; /* by method index; NULL for built-ins; owned */
+    struct prompt_shelf *prompts; /* the current ones are swapped by core_load_prompts */
+    const char *prompts_dir;      /* files that replace compiled-in ones; NULL or "": none */
+    struct images_policy images;
     struct readiness *readiness;
     struct sharing *sharing;        /* NULL: every call is answered anew; not owned */
     struct limits *limits;          /* limits.h; NULL: none */
@@ -33,12 +36,14 @@ struct core {
     uint64_t request_timeout_ms;
     size_t max_body_bytes;
     bool access_log;
+    bool debug; /* with --debug; what it shows is in debug builds alone */
 };
 
 /* Owner thread only, except `executor`, whose post() any thread may call. */
 struct core_worker {
     const struct core *core;
     struct llm_client *llm;
+    struct fetcher *fetcher; /* NULL: none, and images cannot be fetched */
     struct timers *timers;
     struct executor *executor;
     unsigned index;
@@ -58,12 +63,16 @@ static inline uint64_t core_worker_random(struct core_worker *worker)
     return z ^ (z >> 31);
 }
 
-/* Parses the prompts of the contract, prepares its rules and makes an authenticator that lets
- * nobody in; the settings of `core` (time-out, body cap, access log) are the caller's to fill in.
- * Once, from main. On failure returns false with a line for the operator in `error`. */
+/* Reads the prompts, prepares the contract's rules and makes an authenticator that lets nobody in;
+ * the settings of `core` (time-out, body cap, access log, prompts_dir before, images) are the
+ * caller's to fill in. Once, from main. On failure returns false with a line for the operator in
+ * `error`. */
 MUST_USE bool core_init(struct core *core, const struct contract *contract,
                         struct readiness *readiness, char error[256]);
 void core_fini(struct core *core);
+/* Reads the prompts again: all of them are new for requests that begin from now on, or none, and
+ * `error` says why. Main thread. */
+MUST_USE bool core_load_prompts(struct core *core, struct prompt_set_error *error);
 
 /* The end of a drain: ends every request of the worker that is still under way, as VERDICT_DRAINING
  * in its protocol, and refuses all that come later in the same way. Owner thread, from its loop. */

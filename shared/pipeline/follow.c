@@ -52,12 +52,27 @@ static bool read_on(struct request *request, bool *all)
     return true;
 }
 
+static void add_fault(struct request *request, const struct flight_fault *fault,
+                      struct verdict *verdict)
+{
+    struct violation *violation = arena_alloc(&request->arena, sizeof *violation);
+    if (fault->rule.len == 0)
+        return;
+    struct span path = span_make(fault->path, fault->path_len);
+    *violation = (struct violation){.path = span_make(arena_copy(&request->arena, path), path.len),
+                                    .rule = fault->rule,
+                                    .message = fault->message};
+    verdict->violations = violation;
+    verdict->n_violations = 1;
+}
+
 /* The flight has landed, and all its pieces are read. */
 static void disembark(struct request *request, const struct flight_end *end)
 {
     struct share *share = &request->share;
     struct verdict verdict = verdict_of((enum verdict_code)end->code);
     verdict.retry_after_ms = end->retry_after_ms;
+    add_fault(request, &end->fault, &verdict);
     if (end->entry != NULL)
         share->kept = cache_entry_ref(end->entry);
     settle(request, VERDICT_NEUTRAL);

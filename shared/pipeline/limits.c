@@ -175,7 +175,7 @@ void limits_settle(struct request *request, const struct verdict *verdict)
     request->counted = false;
     if (request->given.method == NULL || request->given.method->limit == CONTRACT_LIMIT_EXEMPT)
         return;
-    if (verdict->code == VERDICT_UNAUTHENTICATED && limits->settings.rates_on) {
+    if (request->presented_bad && limits->settings.rates_on) {
         struct bucket_ask bad = limits_bad_credential(limits);
         bucket_charge(limits->buckets, limits_address_peer(request), &bad, core->now_ns());
     }

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-enum { PROTOCOLS = 2, CODES = GRPC_UNAUTHENTICATED + 1, CALL_KINDS = 96, CLASSES = 4 };
+enum { PROTOCOLS = 4, CODES = GRPC_UNAUTHENTICATED + 1, CALL_KINDS = 96, CLASSES = 4 };
 
-static const char *const protocol_names[PROTOCOLS] = {"rest", "grpc"};
+static const char *const protocol_names[PROTOCOLS] = {"rest", "grpc", "connect", "grpc-web"};
 static const char *const class_names[CLASSES] = {"public", "authenticated", "heavy", "api_key"};
 
 /* Of one flow over one protocol. */
@@ -109,7 +109,9 @@ void meters_request(struct meters *meters, const struct request *request,
         return;
     const struct contract_method *method = request->given.method;
     size_t flow = method != NULL ? meters->flow_of_method[method->index] : meters->n_flows - 1;
-    size_t protocol = strcmp(request->port->protocol, protocol_names[0]) == 0 ? 0 : 1;
+    size_t protocol = 0;
+    while (strcmp(request->port->protocol, protocol_names[protocol]) != 0)
+        must(++protocol < PROTOCOLS);
     struct flow_meters *at = &meters->requests[protocol * meters->n_flows + flow];
     metric_add(&at->codes[verdict_row(verdict->code)->grpc_code], 1);
     metric_observe(&at->durations, duration_ns);

@@ -2,6 +2,7 @@
 #include "shared/pipeline/step.h"
 
 #include "shared/base/must.h"
+#include "shared/flow/wire.h"
 #include "shared/pipeline/follow.h"
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/meters.h"
@@ -23,7 +24,7 @@ enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
 enum { DRAIN_RETRY_MS = 1000 };
 
 /* Until the body is known nothing large is allocated. */
-enum { ARENA_BUDGET_BYTES = 64 * 1024 };
+enum { ARENA_BUDGET_BYTES = 64 * 1024, LAST_BASE_BYTES = 16 * 1024 };
 
 void request_init(struct request *request, struct core_worker *worker, const struct port *port)
 {
@@ -40,6 +41,14 @@ void request_fini(struct request *request)
     follow_fini(request);
     arena_fini(&request->arena);
     arena_fini(&request->piece_arena);
+    request->prompts = prompt_set_unref(request->prompts);
+}
+
+const struct prompt *request_prompt(struct request *request)
+{
+    if (request->prompts == NULL)
+        request->prompts = prompt_shelf_take(request->worker->core->prompts);
+    return prompt_set_at(request->prompts, request->given.method->index);
 }
 
 void request_note(struct request *request, const char *name, struct span value)
@@ -97,6 +106,20 @@ enum step_result step_admit(struct request *request, struct verdict *verdict)
     return STEP_NEXT;
 }
 
+/* The message that ends a kept stream, if it has one; packed by this process. */
+static const ProtobufCMessage *unpack_last(struct request *request)
+{
+    struct span wire = request->share.kept->wire;
+    struct wire_error error;
+    ProtobufCMessage *last = NULL;
+    if (wire.len == 0)
+        return NULL;
+    request->arena.budget_bytes = request->arena.used_bytes + LAST_BASE_BYTES + 16 * wire.len;
+    must(wire_read(wire, request->given.method->response, &request->arena, &last, &error) ==
+         WIRE_FINE);
+    return last;
+}
+
 /* Sends a unary answer or a stream's whole text; then the request has ended well. */
 enum step_result step_reply(struct request *request, struct verdict *verdict)
 {
@@ -110,7 +133,7 @@ enum step_result step_reply(struct request *request, struct verdict *verdict)
         view.kind = MESSAGE_ANSWER;
         view.json = kept != NULL ? kept->json : SPAN_EMPTY;
     }
-    view.message = request->run.answer;
+    view.message = kept != NULL && method->streams ? unpack_last(request) : request->run.answer;
     view.wire = kept != NULL ? kept->wire : SPAN_EMPTY;
     (void)request->port->send(request, &view);
     *verdict = verdict_of(VERDICT_OK);

@@ -20,6 +20,7 @@ struct shared_run {
     struct request *starter; /* NULL: it has left */
     bool accounted;          /* its access line says what the call has come to */
     struct arena arena;
+    struct prompt_set *prompts;
     struct cache_key key;
     char request_id[REQUEST_ID_BYTES];
 };
@@ -35,6 +36,7 @@ static void free_run(struct shared_run *shared)
         shared->starter->share.run = NULL;
     flow_run_fini(&shared->run);
     arena_fini(&shared->arena);
+    (void)prompt_set_unref(shared->prompts);
     free(shared);
 }
 
@@ -102,12 +104,24 @@ static void account(struct shared_run *shared)
     log_end(&line);
 }
 
+/* Of those that a run finds, rules and messages are static. */
+static void keep_fault(const struct violation *violation, struct flight_fault *fault)
+{
+    size_t len = violation->path.len < sizeof fault->path ? violation->path.len : 0;
+    memcpy(fault->path, len > 0 ? violation->path.at : "", len);
+    fault->path_len = len;
+    fault->rule = violation->rule;
+    fault->message = violation->message;
+}
+
 /* The answer is in the cache before the flight is forgotten: who asks in between finds one or the
  * other. */
 static void land(struct shared_run *shared, const struct verdict *verdict,
                  const struct executor *here)
 {
     struct flight_end end = {.code = (int)verdict->code, .retry_after_ms = verdict->retry_after_ms};
+    if (verdict->n_violations > 0)
+        keep_fault(&verdict->violations[0], &end.fault);
     if (verdict->code == VERDICT_OK) {
         end.entry = make_entry(shared);
         if (end.entry != NULL)
@@ -175,6 +189,8 @@ static struct shared_run *new_run(struct request *request)
     flow_run_init(&shared->run);
     shared->run.worker = request->worker;
     shared->run.method = request->given.method;
+    shared->run.prompt = request_prompt(request);
+    shared->prompts = prompt_set_ref(request->prompts);
     shared->run.arena = &shared->arena;
     shared->run.request_id = shared->request_id;
     shared->run.events = &events;

@@ -41,6 +41,8 @@ void identity_stop(struct request *request);
 /* Stops the request's call of the model, or leaves the one it shares, and settles time and tokens;
  * VERDICT_BAD counts against the model. */
 void flow_stop(struct request *request, enum verdict_blame blame);
+/* The prompt of the request's flow, the same for all of its life; NULL for what has none. */
+const struct prompt *request_prompt(struct request *request);
 /* Does the request wait for the model? */
 bool flow_waits(const struct request *request);
 /* The port is full; it has room again. */

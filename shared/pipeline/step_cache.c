@@ -8,9 +8,9 @@
 
 #include "shared/flow/canonical.h"
 
-static struct span version_of(const struct core *core, const struct contract_method *method)
+static struct span version_of(struct request *request)
 {
-    const struct prompt *prompt = core->prompts[method->index];
+    const struct prompt *prompt = request_prompt(request);
     return prompt != NULL ? span_of(prompt_version(prompt)) : SPAN_EMPTY;
 }
 
@@ -21,7 +21,7 @@ static void make_key(struct request *request)
     request->share.canonical = canonical_write(method->request, request->message, &request->arena);
     const struct cache_key_parts parts = {.flow = span_of(method->rpc_path),
                                           .model = span_of(core->sharing->model),
-                                          .prompt_version = version_of(core, method),
+                                          .prompt_version = version_of(request),
                                           .has_tenant = identity_is_known(&request->identity),
                                           .tenant = request->identity.tenant,
                                           .request = request->share.canonical};

@@ -49,6 +49,7 @@ static enum step_result ask_alone(struct request *request, struct verdict *verdi
     struct flow_run *run = &request->run;
     run->worker = request->worker;
     run->method = request->given.method;
+    run->prompt = request_prompt(request);
     run->message = request->message;
     run->arena = &request->arena;
     run->request_id = request->id;
@@ -61,7 +62,7 @@ static enum step_result ask_alone(struct request *request, struct verdict *verdi
 
 void flow_stop(struct request *request, enum verdict_blame blame)
 {
-    if (request->run.call != NULL) {
+    if (flow_run_is_busy(&request->run)) {
         flow_run_stop(&request->run, blame);
         settle(request);
     }

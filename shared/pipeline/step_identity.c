@@ -1,9 +1,10 @@
 /* Who is asking? One credential, verified, becomes the request's identity.
  *
- * A credential that was presented has to be good, also where none is required: a caller that thinks
+ * What the request itself carries, a token or an API key, comes before the certificate that the
+ * connection was opened with: a gateway with a certificate of its own calls for many. A credential
+ * that was presented has to be good, also where none is required: a caller that thinks
  * it is somebody must not be served as nobody. Only where no way to authenticate is configured at
  * all is nothing looked at, since nothing could be said about it. */
-#include "shared/pipeline/audit.h"
 #include "shared/pipeline/step.h"
 
 #include "shared/pipeline/key_refresh.h"
@@ -31,13 +32,11 @@ static enum step_result refuse(struct request *request, struct verdict *verdict,
                                enum verdict_code code, const char *challenge, const char *detail,
                                const char *reason)
 {
-    /* Nobody is alarmed by a caller that did not know; one that presents what is not good may be
-     * trying keys. */
-    enum log_level level = challenge == challenge_plain ? LOG_INFO : LOG_WARNING;
+    request->presented_bad = code == VERDICT_UNAUTHENTICATED && challenge != challenge_plain;
     if (challenge != NULL)
         request_note(request, "www-authenticate", span_of(challenge));
     *verdict = (struct verdict){.code = code, .detail = span_of(detail)};
-    audit_log(request, level, "auth_failed", reason);
+    request->refusal = reason;
     return STEP_END;
 }
 
@@ -53,17 +52,30 @@ static enum authentication ask(struct request *request, const char **reason)
                         &request->identity, reason);
 }
 
+/* Nobody in particular asks: by the name in the client's certificate, as one of those who need
+ * none, or in vain. The last is limited as anonymous calls are, so that asking in vain is no
+ * cheaper. */
+static enum step_result settle_nobody(struct request *request, const char *reason,
+                                      struct verdict *verdict)
+{
+    const struct authenticator *authenticator = request->worker->core->authenticator;
+    if (authenticate_certificate(authenticator, request->given.certificate, &request->arena,
+                                 &request->identity) ||
+        !authenticator->required)
+        return STEP_NEXT;
+    if (step_subject(request, verdict) == STEP_END)
+        return STEP_END;
+    return refuse(request, verdict, VERDICT_UNAUTHENTICATED, challenge_plain, NULL, reason);
+}
+
 static enum step_result settle(struct request *request, enum authentication result,
                                const char *reason, struct verdict *verdict)
 {
     switch (result) {
     case AUTHENTICATION_KNOWN:
-        audit_log(request, LOG_DEBUG, "auth_ok", NULL);
         return STEP_NEXT;
     case AUTHENTICATION_NOBODY:
-        if (!request->worker->core->authenticator->required)
-            return STEP_NEXT;
-        return refuse(request, verdict, VERDICT_UNAUTHENTICATED, challenge_plain, NULL, reason);
+        return settle_nobody(request, reason, verdict);
     case AUTHENTICATION_AMBIGUOUS:
         return refuse(request, verdict, VERDICT_MALFORMED, challenge_request,
                       "Send exactly one credential: Authorization: Bearer, or X-API-Key.", reason);
@@ -130,7 +142,7 @@ enum step_result step_identity(struct request *request, struct verdict *verdict)
     if (request->given.method->kind == CONTRACT_HEALTH)
         return STEP_NEXT;
     if (!authenticator->required && !authenticator->by_token && !authenticator->by_apikey)
-        return STEP_NEXT;
+        return settle_nobody(request, NULL, verdict);
     enum authentication result = ask(request, &reason);
     if (result == AUTHENTICATION_UNKNOWN_KEY && wait_for_keys(request))
         return STEP_WAIT;

@@ -1,6 +1,5 @@
 /* May this caller ask for this flow (I5)? A caller that was let in as nobody has no scopes to look
  * at; that nobody is let in where somebody is required was settled one step before. */
-#include "shared/pipeline/audit.h"
 #include "shared/pipeline/step.h"
 
 #include "shared/policy/authenticator.h"
@@ -24,6 +23,5 @@ enum step_result step_scope(struct request *request, struct verdict *verdict)
     buf_put_char(&challenge, '"');
     request_note(request, "www-authenticate", buf_span(&challenge));
     *verdict = verdict_of(VERDICT_FORBIDDEN_SCOPE);
-    audit_log(request, LOG_WARNING, "scope_denied", NULL);
     return STEP_END;
 }

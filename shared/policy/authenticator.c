@@ -1,5 +1,7 @@
 #include "shared/policy/authenticator.h"
 
+#include <stdlib.h>
+
 void authenticator_init(struct authenticator *authenticator, size_t remembered)
 {
     *authenticator = (struct authenticator){.required = true};
@@ -15,6 +17,8 @@ void authenticator_fini(struct authenticator *authenticator)
     authenticator->memory = token_memory_free(authenticator->memory);
     apikey_ring_fini(&authenticator->apikeys);
     keyring_fini(&authenticator->keyring);
+    free(authenticator->certificate_scopes);
+    authenticator->certificate_scopes = NULL;
 }
 
 /* "Bearer <credential>": the scheme in any case, one space or more (RFC 9110 section 11.4). False:
@@ -172,6 +176,21 @@ enum authentication authenticate(struct authenticator *authenticator,
     if (result != AUTHENTICATION_KNOWN && result != AUTHENTICATION_NOBODY)
         atomic_fetch_add_explicit(&authenticator->refused, 1, memory_order_relaxed);
     return result;
+}
+
+bool authenticate_certificate(const struct authenticator *authenticator,
+                              const struct certificate *certificate, struct arena *arena,
+                              struct identity *identity)
+{
+    struct span name = certificate_name(certificate);
+    if (authenticator->certificate_scopes == NULL || name.len == 0)
+        return false;
+    name = keep(arena, name);
+    *identity = (struct identity){.kind = IDENTITY_CERTIFICATE,
+                                  .tenant = name,
+                                  .subject = name,
+                                  .scopes = span_of(authenticator->certificate_scopes)};
+    return true;
 }
 
 void authenticator_stats(struct authenticator *authenticator, struct authenticator_stats *stats)

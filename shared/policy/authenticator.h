@@ -7,6 +7,7 @@
 #ifndef WEIR_POLICY_AUTHENTICATOR_H
 #define WEIR_POLICY_AUTHENTICATOR_H
 
+#include "shared/base/certificate.h"
 #include "shared/policy/apikey.h"
 #include "shared/policy/identity.h"
 #include "shared/policy/token_memory.h"
@@ -15,6 +16,9 @@ struct authenticator {
     bool required;  /* somebody has to be known; else nobody is fine, too */
     bool by_token;  /* tokens are a way to be known */
     bool by_apikey; /* API keys are */
+    /* Of every client whose certificate our CA vouches for; separated by single spaces, owned.
+     * NULL: certificates are no way to be known. */
+    char *certificate_scopes;
     /* The public keys have no ids, so that a new one shows by signatures that are not good. */
     bool keys_unnamed;
     struct token_rules rules;
@@ -59,6 +63,13 @@ MUST_USE enum authentication authenticate(struct authenticator *authenticator,
                                           const struct credentials *credentials, int64_t now_s,
                                           struct arena *arena, struct identity *identity,
                                           const char **reason);
+
+/* Who a verified certificate names: its SPIFFE ID, or else its subject, which is its tenant, too,
+ * so that no two names share anything. False: certificates are no way to be known, or it has no
+ * name. A credential of the request comes before it; whoever asks has seen that there is none. */
+MUST_USE bool authenticate_certificate(const struct authenticator *authenticator,
+                                       const struct certificate *certificate, struct arena *arena,
+                                       struct identity *identity);
 
 void authenticator_stats(struct authenticator *authenticator, struct authenticator_stats *stats);
 

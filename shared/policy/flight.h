@@ -62,10 +62,19 @@ struct flight_pilot {
     void (*resume)(struct flight_pilot *pilot);
 };
 
+/* What is wrong with the question; rule and message are static. */
+struct flight_fault {
+    struct span rule; /* empty: nothing is */
+    struct span message;
+    char path[64];
+    size_t path_len;
+};
+
 struct flight_end {
     struct cache_entry *entry; /* the answer; NULL: it failed */
     int code;                  /* of the failure; the caller's own */
     uint64_t retry_after_ms;
+    struct flight_fault fault;
 };
 
 enum flight_place {

@@ -21,7 +21,7 @@ enum identity_kind {
 
 struct identity {
     enum identity_kind kind;
-    struct span tenant;  /* the token's claim "tenant", else its subject; never empty when known */
+    struct span tenant;  /* the token's claim "tenant", else the subject; never empty when known */
     struct span subject; /* the token's "sub", the API key's id, the certificate's name */
     struct span scopes;  /* separated by single spaces */
     /* The API key's own limit: so many requests in so long; 0: the one of its class. */

@@ -8,6 +8,7 @@ import time
 import unittest
 
 from harness import Scenario, Weir, exchange, main, run_once, slow, wait_until
+from tokens import SECRET, hs256
 
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/tools")
 PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=TOOLS)
@@ -192,6 +193,46 @@ class Metrics(Scenario):
         self.assertLess(abs(value["process_cpu_seconds_total"] - self.weir.cpu_seconds()), 1)
         self.assertLess(abs(time.time() - value["process_start_time_seconds"]), slow(120))
         self.assertEqual((value["weir_ready"], value["weir_draining"]), (1, 0))
+
+
+class Policy(Scenario):
+    """What the parts of the policy have counted."""
+    settings = {"AUTH_MODE": "required", "JWT_SECRET": SECRET, "JWT_ALGORITHMS": "HS256"}
+
+    def delta(self, act, *samples):
+        admin = Admin(self.weir)
+        before = [admin.value(sample) for sample in samples]
+        act()
+        return [admin.value(sample) - old for sample, old in zip(samples, before)]
+
+    def ask(self, token, **request):
+        """Over both protocols."""
+        bearer = f"Bearer {token}"
+        return [self.rest("TranslateText", request, headers=[f"Authorization: {bearer}"]),
+                self.rpc("TranslateText", request, metadata=[("authorization", bearer)])]
+
+    def test_credentials(self):
+        token = hs256(SECRET)
+        self.assertEqual(self.delta(
+            lambda: [self.ask(token, text="hello"), self.ask("a.b.c", text="hello")],
+            "weir_tokens_verified_total", "weir_token_memory_hits_total",
+            "weir_credentials_refused_total",
+            'weir_audit_events_total{kind="auth_failure"}'), [1, 1, 2, 2])
+
+    def test_limits_and_the_cache(self):
+        token = hs256(SECRET)
+        self.assertEqual(self.delta(
+            lambda: self.ask(token, text="once and again"),
+            "weir_limit_allowed_total", "weir_cache_misses_total", "weir_cache_hits_total",
+            "weir_cache_stored_total", "weir_flights_led_total"), [2, 1, 1, 1, 1])
+
+    def test_the_guard(self):
+        def attack():
+            self.weir.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 200,
+                          port=self.weir.grpc_port)
+        samples = [key for key in families(Admin(self.weir).metrics()[1])
+                   ["weir_guard_breaches_total"][1]]
+        self.assertEqual(sum(self.delta(attack, *samples)), 1)
 
 
 class Listener(Scenario):

@@ -33,7 +33,8 @@ class Cors(Scenario):
                 if told:
                     exposed = reply.headers["access-control-expose-headers"].split(", ")
                     self.assertEqual(exposed, ["X-Request-ID", "Retry-After", "RateLimit",
-                                               "RateLimit-Policy"])
+                                               "RateLimit-Policy", "Grpc-Status",
+                                               "Grpc-Message", "Grpc-Status-Details-Bin"])
 
     def test_streams(self):
         with self.weir.sse("/tell-story/stream", b"{}", headers=[f"Origin: {APP}"]) as stream:
@@ -65,7 +66,9 @@ class Cors(Scenario):
         reply = self.weir.curl("/tell-joke", verb="OPTIONS", headers=[f"Origin: {APP}", *PREFLIGHT])
         self.assertEqual(reply.headers["access-control-allow-methods"], "GET, POST, OPTIONS")
         self.assertEqual(reply.headers["access-control-allow-headers"],
-                         "Content-Type, Authorization, X-Request-ID, X-API-Key")
+                         "Content-Type, Authorization, X-Request-ID, X-API-Key, "
+                         "Connect-Protocol-Version, Connect-Timeout-Ms, X-Grpc-Web, Grpc-Timeout, "
+                         "X-User-Agent")
         self.assertEqual(reply.headers["access-control-max-age"], "600")
 
     def test_a_preflight_starts_nothing(self):

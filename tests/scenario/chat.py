@@ -201,6 +201,10 @@ class Errors(ChatCase):
                 ({**ASK, "messages": [{"role": "user", "content": [
                     {"type": "image_url", "image_url": {"url": "ftp://x"}}]}]}, 422,
                  "invalid_value", "messages[0].content[0].image_url"),
+                ({**ASK, "messages": [{"role": "user", "content": [
+                    {"type": "text", "text": "x"},
+                    {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}]}, 422,
+                 "invalid_value", "messages[0].content[1].image_url"),
                 ({**ASK, "model": "gpt-none"}, 404, "model_not_found", "model")):
             with self.subTest(body=body):
                 before = self.model.requests

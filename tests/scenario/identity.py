@@ -194,11 +194,11 @@ class Tokens(Closed):
             return found[0] if found else None
         wait_until(lambda: all(event(name) for name in ids), 5, "the security events")
         fine, bad, none, key = (event(name) for name in ("fine", "bad", "none", "key"))
-        self.assertEqual((fine["event"], fine["tenant"], fine["subject"], fine["by"]),
-                         ("auth_ok", "acme", "ada", "token"))
-        self.assertEqual((bad["event"], bad["reason"]), ("auth_failed", "signature"))
-        self.assertEqual((none["event"], none["reason"]), ("auth_failed", "no_credential"))
-        self.assertEqual((key["event"], key["subject"]), ("auth_ok", "testkey001"))
+        self.assertEqual((fine["event"], fine["tenant"], fine["subject"], fine["credential"]),
+                         ("auth_success", "acme", "ada", "token"))
+        self.assertEqual((bad["event"], bad["reason"]), ("auth_failure", "signature"))
+        self.assertEqual((none["event"], none["reason"]), ("auth_failure", "no_credential"))
+        self.assertEqual((key["event"], key["subject"]), ("auth_success", "testkey001"))
         self.assertEqual(self.weir.access(ids["fine"])[0]["tenant"], "acme")
         self.assertNotIn("tenant", self.weir.access(ids["bad"])[0])
         for each in (fine, bad, none, key):
@@ -287,6 +287,42 @@ class Secret(Closed):
         self.assert_refused(ask(call, bearer(hs256(SECRET + "x"))))
         self.assert_refused(ask(call, bearer(RSA.token())))
         self.assert_refused(ask(call, ("X-API-Key", KEY)))
+
+
+class Guessing(unittest.TestCase):
+    """Bad credentials cost their address; to have none costs what an anonymous call costs."""
+
+    # An hour, so that nothing comes back while the test runs.
+    SETTINGS = {**REQUIRED, "JWT_SECRET": SECRET, "JWT_ALGORITHMS": "HS256",
+                "RATE_LIMIT_DEFAULT": "60/hour"}
+
+    def test_fifty_bad_tokens(self):
+        good = hs256(SECRET)
+        for which in range(2):
+            with Weir(self.SETTINGS) as weir:
+                call = both(weir)[which]
+                with self.subTest(protocol=call.protocol):
+                    self.assertTrue(ask(call, bearer(good)).ok)
+                    ends = [ask(call, bearer(hs256(f"{SECRET}{i}"))) for i in range(50)]
+                    self.assertEqual([end.code for end in ends], ["UNAUTHENTICATED"] * 30 +
+                                     ["RESOURCE_EXHAUSTED"] * 20)
+                    self.assertGreater(int(ends[-1].retry_after), 0)
+                    # One limit for both protocols.
+                    for other in both(weir):
+                        self.assertEqual(ask(other, bearer(hs256("guess"))).code,
+                                         "RESOURCE_EXHAUSTED")
+
+    def test_sixty_without_a_token(self):
+        good = hs256(SECRET)
+        for which in range(2):
+            with Weir(self.SETTINGS) as weir:
+                call = both(weir)[which]
+                with self.subTest(protocol=call.protocol):
+                    self.assertEqual([ask(call).code for _ in range(70)],
+                                     ["UNAUTHENTICATED"] * 60 + ["RESOURCE_EXHAUSTED"] * 10)
+                    # Those who have one are not held up by those who do not.
+                    for other in both(weir):
+                        self.assertTrue(ask(other, bearer(good)).ok)
 
 
 class Rotation(unittest.TestCase):

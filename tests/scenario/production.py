@@ -1,6 +1,8 @@
 """Without --debug weir refuses to start until what would make it unsafe was said out loud (S1, S3,
 S5); a release build does not know --debug at all."""
 import os
+import re
+import subprocess
 import unittest
 
 from harness import BINARY, GrpcCaller, Weir, both, main, run_once
@@ -55,11 +57,13 @@ class Production(unittest.TestCase):
 
     def test_no_debug_surface(self):
         with Weir(SAFE, binary=self.binary, debug=False) as weir:
-            for path in ("/docs", "/openapi.json", "/redoc"):
+            for path in ("/docs", "/docs/docs.js", "/docs/docs.css", "/docs/icon.svg",
+                         "/openapi.json", "/redoc"):
                 self.assertEqual(weir.curl(path).status, 404)
-            reflect = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-            call = weir.channel.stream_stream(reflect)(iter([b""]), timeout=5)
-            self.assertEqual(GrpcCaller.outcome(call).code, "UNIMPLEMENTED")
+            for version in ("v1", "v1alpha"):
+                reflect = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+                call = weir.channel.stream_stream(reflect)(iter([b""]), timeout=5)
+                self.assertEqual(GrpcCaller.outcome(call).code, "UNIMPLEMENTED")
 
     def test_logs_are_json_unless_said_otherwise(self):
         settings = {**SAFE, "LOG_FORMAT": "json"}
@@ -70,6 +74,17 @@ class Production(unittest.TestCase):
 @unittest.skipUnless(RELEASE, "no release build at hand (WEIR_RELEASE_BINARY)")
 class Release(Production):
     binary = RELEASE
+
+    def test_nothing_of_the_debug_surface_is_in_it(self):
+        tells = re.compile(rb"openapi|swagger|redoc|reflection|rpc_descriptors|rest_docs|<html|"
+                           rb"text/html|text/javascript|/docs|tell-joke.*operationId", re.I)
+
+        def found(binary):
+            return {line for command in (["nm", binary], ["strings", "-a", binary])
+                    for line in subprocess.run(command, capture_output=True, check=True,
+                                               ).stdout.split(b"\n") if tells.search(line)}
+        self.assertEqual(found(RELEASE), set())
+        self.assertGreater(len(found(BINARY)), 20)  # so the search can find it
 
     def test_debug_is_refused(self):
         for how in ({"flags": ("--debug",)}, {"settings": {"DEBUG": "true"}}):

@@ -121,6 +121,8 @@ class Commands(Scenario):
         for command, expected in found:
             with self.subTest(command=command):
                 if command.startswith("grpcurl ") and not GRPCURL:
+                    if " -d " not in command:
+                        self.skipTest("only grpcurl prints what reflection tells")
                     got = without_grpcurl(self.weir, command)
                 else:
                     _, got = run(self.live(command))
@@ -266,7 +268,8 @@ class RunScript(unittest.TestCase):
         process = subprocess.Popen(
             with_parent(["scripts/run.sh", *flags]), cwd=ROOT, stdin=subprocess.DEVNULL,
             stdout=log, stderr=said,
-            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console"))
+            env=environment(LLM_PROVIDER="offline", HOST="127.0.0.1", LOG_FORMAT="console",
+                            ADMIN_PORT="0"))
         self.addCleanup(said.close)
         self.addCleanup(log.close)
         self.addCleanup(process.wait)

@@ -13,6 +13,7 @@ import grpc
 
 from authority import Authority
 from harness import BINARY, GrpcCaller, Weir, exchange, main, run_once, slow, wait_until
+from tokens import SECRET, claims, hs256
 
 JOKE = (b"POST /tell-joke HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: 2\r\n\r\n{}")
@@ -257,6 +258,68 @@ class Clients(TlsCase):
             for client, name in ((two, "CN=two"), (other, "CN=other")):
                 outcome = self.call(weir, client=client)
                 self.assertEqual(weir.access(outcome.request_id)[0]["certificate"], name)
+
+
+class Identity(TlsCase):
+    """The certificate says who calls, unless the request itself does."""
+
+    def rest(self, weir, client, path="/tell-joke", extra=""):
+        """(status, body) of a call."""
+        request = (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n{extra}"
+                   "Content-Type: application/json\r\nConnection: close\r\n\r\n{}")
+        with self.connect(weir.port, self.context(client)) as connection:
+            connection.sendall(request.encode())
+            got = b""
+            while True:
+                part = connection.recv(65536)
+                if not part:
+                    return int(got.split()[1]), got.decode()
+                got += part
+
+    def events(self, weir, name, protocol):
+        return [e for e in weir.events(name) if e.get("protocol") == protocol]
+
+    def test_both_protocols(self):
+        spiffe = self.authority.issue("/CN=cart", f"URI:{SPIFFE}")
+        subject = self.authority.issue("/O=Shop/CN=till 4", "DNS:till4.example.org")
+        with self.weir(TLS_CLIENT_CA_FILE=self.authority.cert, AUTH_MODE="required",
+                       TLS_CLIENT_SCOPES="flow:tell_joke,flow:tell_story") as weir:
+            for client, name in ((spiffe, SPIFFE), (subject, "CN=till 4,O=Shop")):
+                status, said = self.rest(weir, client)
+                self.assertEqual(status, 200, said)
+                self.assertIn("ratelimit-policy: \"authenticated\"", said)
+                outcome = self.call(weir, client=client)
+                self.assertTrue(outcome.ok, outcome.detail)
+                self.assertEqual(weir.access(outcome.request_id)[0]["tenant"], name)
+                for protocol in ("rest", "grpc"):
+                    event = self.events(weir, "auth_success", protocol)[-1]
+                    self.assertEqual((event["credential"], event["tenant"], event["subject"]),
+                                     ("certificate", name, name))
+                status, said = self.rest(weir, client, "/review-code")
+                self.assertEqual(status, 403, said)
+                self.assertIn("insufficient_scope", said)
+                self.assertEqual(self.call(weir, "ReviewCode", client=client).code,
+                                 "PERMISSION_DENIED")
+
+    def test_the_request_s_own_credential_comes_first(self):
+        client = self.authority.issue("/CN=gateway", "DNS:gateway.example.org")
+        good = hs256(SECRET, claims(tenant="acme"))
+        with self.weir(TLS_CLIENT_CA_FILE=self.authority.cert, AUTH_MODE="required",
+                       JWT_SECRET=SECRET, JWT_ALGORITHMS="HS256") as weir:
+            for token, status, code, event in ((good, 200, "OK", "auth_success"),
+                                               (good[:-3] + "AAA", 401, "UNAUTHENTICATED",
+                                                "auth_failure")):
+                got, said = self.rest(weir, client, extra=f"Authorization: Bearer {token}\r\n")
+                self.assertEqual(got, status, said)
+                channel = self.channel(weir, client)
+                outcome = GrpcCaller(weir, channel)(
+                    "TellJoke", {}, metadata=[("authorization", f"Bearer {token}")])
+                channel.close()
+                self.assertEqual(outcome.code, code, outcome.detail)
+                for protocol in ("rest", "grpc"):
+                    found = self.events(weir, event, protocol)[-1]
+                    self.assertEqual(found.get("tenant"), "acme" if status == 200 else None)
+                    self.assertEqual(found.get("reason"), None if status == 200 else "signature")
 
 
 class Reload(TlsCase):

@@ -18,6 +18,7 @@ class Behaviour:
     gap_s: float = 0.0              # between the chunks of a stream
     text: str | None = None         # what the model says; None: a text, or an example of the schema
     pieces: tuple | None = None     # the same, in these chunks
+    calls: tuple = ()               # the tools it calls: (name, arguments as JSON text)
     status: int = 200               # mode "status"
     headers: tuple = ()             # more response headers
     line_end: str = "\n"            # of event streams
@@ -210,6 +211,8 @@ def _whole_body(seen, how):
     if how.mode == "wrong_shape":
         return json.dumps(WRONG_SHAPE).encode()
     body = seen.body if isinstance(seen.body, dict) else {}
+    if how.calls:
+        return json.dumps(seen.wire.whole_calls(how.calls, how.text)).encode()
     value = seen.wire.whole(body, _words_of(seen, how), *_stop_of(seen, how))
     body = json.dumps(_without_usage(value) if how.mode == "no_usage" else value).encode()
     return body.replace(b"fake cat", b"fake \xff\xfe cat") if how.mode == "not_text" else body
@@ -256,6 +259,9 @@ class _Stream:
             pieces = [w if i == 0 else " " + w for i, w in enumerate(words)]
         wire = self.seen.wire
         await self.events(wire.begin())
+        if how.calls:
+            await self.events(wire.call_events(how.calls))
+            return None
         for i, piece in enumerate(pieces):
             if i > 0 and how.gap_s:
                 await asyncio.sleep(how.gap_s)

@@ -71,16 +71,20 @@ class GrpcCaller:
         return outcome
 
 
+def detail_of(name, data):
+    """The google.rpc message of that name."""
+    return messages("WEIR_CLIENT_PROTOSET").type(name).FromString(data)
+
+
 def rpc_details(data, code):
     """google.rpc.Status -> violations and the delay of RetryInfo."""
-    types = messages("WEIR_CLIENT_PROTOSET")
-    status = types.type("google.rpc.Status").FromString(data)
+    status = detail_of("google.rpc.Status", data)
     if status.code != code.value[0]:
         raise AssertionError(f"the details say {status.code}, the status {code}")
     violations, retry = {}, None
     for any_ in status.details:
         name = any_.type_url.rsplit("/", 1)[-1]
-        detail = types.type(name).FromString(any_.value)
+        detail = detail_of(name, any_.value)
         if name == "google.rpc.BadRequest":
             violations = {v.field: v.description for v in detail.field_violations}
         elif name == "google.rpc.RetryInfo":

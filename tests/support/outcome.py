@@ -18,6 +18,7 @@ class Outcome:
     request_id: str = ""
     retry_after: str | None = None
     reply: object = None            # REST: the response
+    trailers: dict = dataclasses.field(default_factory=dict)  # gRPC-Web, streams of Connect
     late: bool = False              # the error came after the headers of a stream
 
     @property

@@ -36,9 +36,10 @@ class Weir:
         self.messages = messages(protoset)
         self.directory = tempfile.mkdtemp(prefix="weir-test-")
         _write_files(self.directory, files)
-        # The limits are the subject of tests of their own; in the others they would be in the way.
+        # The limits and the fetching of images are the subjects of tests of their own; in the others
+        # they would be in the way.
         settings = {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "AUTH_MODE": "none",
-                    "ADMIN_PORT": "0", "RATE_LIMIT_DEFAULT": "1000000/second",
+                    "ADMIN_PORT": "0", "LLM_IMAGES": "pass", "RATE_LIMIT_DEFAULT": "1000000/second",
                     "RATE_LIMIT_HEAVY": "1000000/second",
                     "RATE_LIMIT_AUTHENTICATED": "1000000/second",
                     "RATE_LIMIT_API_KEY": "1000000/second", **(settings or {})}
@@ -242,7 +243,7 @@ def run_once(*flags, settings=None, files=None, binary=None, modes=None, seconds
         try:
             return subprocess.run(
                 with_parent([binary or BINARY, *flags]), cwd=directory, text=True, check=False,
-                env={**_environment(directory), **(settings or {})}, capture_output=True,
+                env={**_environment(directory), "ADMIN_PORT": "0", **(settings or {})}, capture_output=True,
                 stdin=subprocess.DEVNULL, timeout=slow(seconds))
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"weir {flags} runs on: {error.output} {error.stderr}") from None

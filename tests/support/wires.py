@@ -47,6 +47,39 @@ class OpenAi:
     def error(self, _status):
         return {"error": {"message": SECRET_DETAIL, "type": "fake"}}
 
+    @staticmethod
+    def calls(calls, of_stream=False):
+        said = [{"id": f"call_{i}", "type": "function",
+                 "function": {"name": name, "arguments": arguments}}
+                for i, (name, arguments) in enumerate(calls)]
+        return [{"index": i, **call} for i, call in enumerate(said)] if of_stream else said
+
+    def whole_calls(self, calls, words):
+        answer = self.whole({}, words, "tool_calls")
+        answer["choices"][0]["message"]["tool_calls"] = self.calls(calls)
+        return answer
+
+    def call_events(self, calls):
+        """Each call's arguments come in two pieces."""
+        events = []
+        for call in self.calls(calls, of_stream=True):
+            arguments = call["function"]["arguments"]
+            call["function"]["arguments"] = arguments[:1]
+            events.append(self.chunk({"tool_calls": [call]}))
+            events.append(self.chunk({"tool_calls": [{
+                "index": call["index"], "function": {"arguments": arguments[1:]}}]}))
+        return events + self.end("tool_calls")
+
+    @staticmethod
+    def results(body):
+        """What the request says the tools answered: (name or id of the call, decoded JSON)."""
+        return [(m["tool_call_id"], json.loads(m["content"])) for m in body["messages"]
+                if m["role"] == "tool"]
+
+    @staticmethod
+    def offered(body):
+        return [t["function"]["name"] for t in body.get("tools", ())]
+
     def filtered(self):
         return "content_filter"
 
@@ -66,7 +99,41 @@ class Gemini(OpenAi):
     @staticmethod
     def schema(body):
         config = body.get("generationConfig") or {}
-        return _lower(config["responseSchema"]) if "responseSchema" in config else None
+        if "responseSchema" in config:
+            if "tools" in body:
+                raise ValueError("Gemini takes no response schema beside tools")
+            return _lower(config["responseSchema"])
+        for part in (body.get("systemInstruction") or {}).get("parts", ()):
+            _, found, schema = part["text"].partition("nothing else:\n")
+            if found:
+                return json.loads(schema)
+        return None
+
+    def parts(self, parts, stop="STOP"):
+        answer = self.answer("", stop)
+        answer["candidates"][0]["content"]["parts"] = parts
+        return answer
+
+    def whole_calls(self, calls, words):
+        parts = [{"text": words}] if words else []
+        parts += [{"functionCall": {"name": name, "args": json.loads(arguments)},
+                   "thoughtSignature": "c2ln"} for name, arguments in calls]
+        return self.parts(parts)
+
+    def call_events(self, calls):
+        return [(None, self.whole_calls(calls, None))]
+
+    @staticmethod
+    def results(body):
+        parts = [p for c in body["contents"] for p in c["parts"]]
+        if any("functionCall" in p and p.get("thoughtSignature") != "c2ln" for p in parts):
+            raise ValueError("a thought signature is lost")
+        return [(p["functionResponse"]["name"], p["functionResponse"]["response"])
+                for p in parts if "functionResponse" in p]
+
+    @staticmethod
+    def offered(body):
+        return [f["name"] for t in body.get("tools", ()) for f in t["functionDeclarations"]]
 
     def answer(self, words, stop):
         candidate = {"index": 0, "content": {"role": "model", "parts": [{"text": words}]}}
@@ -129,6 +196,36 @@ class Anthropic(OpenAi):
             except ValueError:
                 pass
         return self.message(content, stop, self.usage)
+
+    def blocks(self, calls):
+        return [{"type": "tool_use", "id": f"toolu_{i}", "name": name,
+                 "input": json.loads(arguments)} for i, (name, arguments) in enumerate(calls)]
+
+    def whole_calls(self, calls, words):
+        content = [{"type": "text", "text": words}] if words else []
+        return self.message(content + self.blocks(calls), "tool_use", self.usage)
+
+    def call_events(self, calls):
+        events = []
+        for i, block in enumerate(self.blocks(calls), 1):
+            text = json.dumps(block["input"])
+            events.append(self.event("content_block_start", index=i,
+                                     content_block={**block, "input": {}}))
+            events += [self.event("content_block_delta", index=i,
+                                  delta={"type": "input_json_delta", "partial_json": piece})
+                       for piece in ("", text[:1], text[1:])]
+            events.append(self.event("content_block_stop", index=i))
+        return events + self.end("tool_use")
+
+    @staticmethod
+    def results(body):
+        return [(b["tool_use_id"], json.loads(b["content"])) for m in body["messages"]
+                for b in m["content"] if b["type"] == "tool_result"]
+
+    @staticmethod
+    def offered(body):
+        forced = (body.get("tool_choice") or {}).get("type") in ("tool", "any")
+        return [t["name"] for t in body.get("tools", ())][1 if forced else 0:]
 
     @staticmethod
     def event(name, **members):

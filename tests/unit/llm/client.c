@@ -72,7 +72,7 @@ static void test_large_request_without_a_proxy(void **state)
     buf_init(&text, NULL, 4 << 20);
     while (text.len < 3U << 20)
         buf_put_text(&text, "0123456789abcdef");
-    struct chat_part part = {CHAT_TEXT, buf_span(&text)};
+    struct chat_part part = {.kind = CHAT_TEXT, .text = buf_span(&text)};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {.messages = &message, .n_messages = 1, .temperature = -1};
     ask_what(&kit, &asked, &what);
@@ -98,7 +98,7 @@ static void test_too_large_a_conversation(void **state)
     buf_init(&text, NULL, 6 << 20);
     while (text.len < 6U << 20)
         buf_put_char(&text, '\x01'); /* six bytes of JSON */
-    struct chat_part part = {CHAT_TEXT, buf_span(&text)};
+    struct chat_part part = {.kind = CHAT_TEXT, .text = buf_span(&text)};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {.messages = &message, .n_messages = 1, .temperature = -1};
     ask_what(&kit, &asked, &what);

@@ -43,7 +43,7 @@ static void test_word_by_word(void **state)
 {
     struct kit kit;
     struct asked asked = {0};
-    struct chat_part part = {CHAT_TEXT, span_of("Hello")};
+    struct chat_part part = {.kind = CHAT_TEXT, .text = span_of("Hello")};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {.messages = &message,
                                 .n_messages = 1,

@@ -149,7 +149,7 @@ static void test_the_deadline(void **state)
                                        {ACT_CLOSE, NULL, 0}};
     struct kit kit;
     struct asked asked = {0};
-    struct chat_part part = {CHAT_TEXT, span_of("Hello")};
+    struct chat_part part = {.kind = CHAT_TEXT, .text = span_of("Hello")};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {.messages = &message, .n_messages = 1, .temperature = -1};
     (void)state;
@@ -199,7 +199,7 @@ static void test_the_next_upstream(void **state)
 {
     struct kit kit;
     struct asked asked = {0};
-    struct chat_part part = {CHAT_TEXT, span_of("Hello")};
+    struct chat_part part = {.kind = CHAT_TEXT, .text = span_of("Hello")};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {.messages = &message,
                                 .n_messages = 1,

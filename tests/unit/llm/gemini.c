@@ -114,14 +114,15 @@ static void test_streams(void **state)
 
 static void test_requests(void **state)
 {
-    struct chat_part rules = {CHAT_TEXT, span_of("Be \"kind\".")};
-    struct chat_part more = {CHAT_TEXT, span_of("Be brief.")};
-    struct chat_part parts[] = {{CHAT_TEXT, span_of("What is\nthis?")},
-                                {CHAT_TEXT, span_of("")},
-                                {CHAT_IMAGE, span_of("https://example.com/a.PNG?x=1")},
-                                {CHAT_IMAGE, span_of("https://example.com/a")},
-                                {CHAT_IMAGE, span_of("data:image/webp;base64,QUJD")}};
-    struct chat_part said = {CHAT_TEXT, span_of("A cat.")};
+    struct chat_part rules = {.kind = CHAT_TEXT, .text = span_of("Be \"kind\".")};
+    struct chat_part more = {.kind = CHAT_TEXT, .text = span_of("Be brief.")};
+    struct chat_part parts[] = {
+        {.kind = CHAT_TEXT, .text = span_of("What is\nthis?")},
+        {.kind = CHAT_TEXT, .text = span_of("")},
+        {.kind = CHAT_IMAGE, .text = span_of("https://example.com/a.PNG?x=1")},
+        {.kind = CHAT_IMAGE, .text = span_of("https://example.com/a")},
+        {.kind = CHAT_IMAGE, .text = span_of("data:image/webp;base64,QUJD")}};
+    struct chat_part said = {.kind = CHAT_TEXT, .text = span_of("A cat.")};
     struct chat_message messages[] = {{CHAT_SYSTEM, &rules, 1}, {CHAT_USER, parts, 5},
                                       {CHAT_MODEL, &said, 1},   {CHAT_SYSTEM, &more, 1},
                                       {CHAT_USER, &said, 1},    {CHAT_USER, NULL, 0}};

@@ -171,7 +171,7 @@ void ask_what(struct kit *kit, struct asked *asked, const struct conversation *w
 
 void ask(struct kit *kit, struct asked *asked, bool stream)
 {
-    struct chat_part part = {CHAT_TEXT, span_of("Hello")};
+    struct chat_part part = {.kind = CHAT_TEXT, .text = span_of("Hello")};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {
         .flow = "test", .messages = &message, .n_messages = 1, .temperature = -1, .stream = stream};

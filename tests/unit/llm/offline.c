@@ -28,8 +28,9 @@ static struct buf say(struct conversation *what)
 /* What the model says when the user said `text` last. */
 static struct buf say_to(const char *text, bool stream, long most_tokens)
 {
-    struct chat_part system = {CHAT_TEXT, span_of("You are a system prompt.")};
-    struct chat_part parts[] = {{CHAT_TEXT, span_of(text)}, {CHAT_IMAGE, span_of("http://x/y")}};
+    struct chat_part system = {.kind = CHAT_TEXT, .text = span_of("You are a system prompt.")};
+    struct chat_part parts[] = {{.kind = CHAT_TEXT, .text = span_of(text)},
+                                {.kind = CHAT_IMAGE, .text = span_of("http://x/y")}};
     struct chat_message messages[] = {{CHAT_SYSTEM, &system, 1}, {CHAT_USER, parts, 2}};
     struct conversation what = {.flow = "some_flow",
                                 .messages = messages,

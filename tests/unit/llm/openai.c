@@ -54,10 +54,10 @@ static void check(const struct conversation *what, const char *expected)
 
 static void test_roles_and_texts(void **state)
 {
-    struct chat_part system = {CHAT_TEXT, span_of("Be kind.")};
-    struct chat_part user = {CHAT_TEXT,
-                             span_of("A \"quoted\"\n\\ \x01 line, \xc3\xa9\xf0\x9f\x98\x80")};
-    struct chat_part model = {CHAT_TEXT, span_of("")};
+    struct chat_part system = {.kind = CHAT_TEXT, .text = span_of("Be kind.")};
+    struct chat_part user = {
+        .kind = CHAT_TEXT, .text = span_of("A \"quoted\"\n\\ \x01 line, \xc3\xa9\xf0\x9f\x98\x80")};
+    struct chat_part model = {.kind = CHAT_TEXT, .text = span_of("")};
     struct chat_message messages[] = {{CHAT_SYSTEM, &system, 1},
                                       {CHAT_USER, &user, 1},
                                       {CHAT_MODEL, &model, 1},
@@ -73,9 +73,10 @@ static void test_roles_and_texts(void **state)
 
 static void test_images_and_settings(void **state)
 {
-    struct chat_part parts[] = {{CHAT_TEXT, span_of("What is this?")},
-                                {CHAT_IMAGE, span_of("https://example.com/a.png?x=\"1\"")}};
-    struct chat_part image = {CHAT_IMAGE, span_of("https://example.com/b.png")};
+    struct chat_part parts[] = {
+        {.kind = CHAT_TEXT, .text = span_of("What is this?")},
+        {.kind = CHAT_IMAGE, .text = span_of("https://example.com/a.png?x=\"1\"")}};
+    struct chat_part image = {.kind = CHAT_IMAGE, .text = span_of("https://example.com/b.png")};
     struct chat_message messages[] = {{CHAT_USER, parts, 2}, {CHAT_USER, &image, 1}};
     struct conversation what = {.messages = messages,
                                 .n_messages = 2,
@@ -165,7 +166,8 @@ static void test_what_the_strict_mode_takes(void **state)
 
 static void test_too_large(void **state)
 {
-    struct chat_part part = {CHAT_TEXT, span_of("0123456789012345678901234567890123456789")};
+    struct chat_part part = {.kind = CHAT_TEXT,
+                             .text = span_of("0123456789012345678901234567890123456789")};
     struct chat_message message = {CHAT_USER, &part, 1};
     struct conversation what = {.messages = &message, .n_messages = 1, .temperature = -1};
     struct buf out;

@@ -102,6 +102,7 @@ static struct verdict run(const struct contract_method *method, const char *addr
     limits_find_client(&request);
     if (step_address(&request, &verdict) == STEP_NEXT) {
         request.identity = identity;
+        request.presented_bad = end == VERDICT_UNAUTHENTICATED;
         if (end != VERDICT_UNAUTHENTICATED && step_subject(&request, &verdict) == STEP_NEXT)
             verdict.code = end;
     }

@@ -22,6 +22,11 @@ static uint64_t fake_now_ns(void)
     return now_ns;
 }
 
+static int64_t fake_unix_s(void)
+{
+    return 1000000000;
+}
+
 /* --- the fake model: takes the place of the client at link time --- */
 
 struct llm_call {
@@ -35,6 +40,7 @@ static unsigned calls, cancels, give_ups;
 static char asked[4096];
 static bool asked_for_stream;
 static const char *asked_schema;
+static size_t asked_tools;
 
 struct llm_call *llm_start(struct llm_client *client, const struct conversation *what,
                            tick_ms now_ms, const struct llm_events *events, void *context)
@@ -48,6 +54,7 @@ struct llm_call *llm_start(struct llm_client *client, const struct conversation 
             strncat(asked, what->messages[i].parts[j].text.at, what->messages[i].parts[j].text.len);
     asked_for_stream = what->stream;
     asked_schema = what->schema;
+    asked_tools = what->n_tools;
     the_call = (struct llm_call){.events = events, .context = context};
     return &the_call;
 }
@@ -88,7 +95,8 @@ const char *llm_end_name(enum llm_end end)
 
 static void model_says(const char *text)
 {
-    struct llm_result result = {.end = LLM_DONE, .text = span_of(text)};
+    struct llm_result result = {
+        .end = LLM_DONE, .text = span_of(text), .account = {.provider = "fake", .attempts = 1}};
     the_call.events->done(the_call.context, &result);
 }
 
@@ -107,6 +115,7 @@ static void model_streams(const char *text)
 
 static unsigned finishes, sends;
 static struct verdict ended;
+static struct llm_account ended_model;
 static char sent[4096]; /* pieces or text of the last message */
 static char whole[4096];
 static struct violation first_violation;
@@ -142,6 +151,7 @@ static enum port_state fake_send(struct request *request, const struct message_v
 
 static void fake_finish(struct request *request, const struct verdict *verdict)
 {
+    ended_model = request->model;
     finishes++;
     ended = *verdict;
     if (verdict->n_violations > 0) {
@@ -180,6 +190,7 @@ static int set_up_group(void **state)
     if (!core_init(&core, &weir_contract, &readiness, error))
         fail_msg("%s", error);
     core.now_ns = fake_now_ns;
+    core.now_s = fake_unix_s;
     core.authenticator->required = false;
     timers_init(&timers);
     return 0;
@@ -302,8 +313,83 @@ static void a_model_that_answers_nonsense_is_named_as_such(void **state)
     (void)state;
     begin("TranslateText", "{\"text\":\"Hello\"}");
     model_says("Certainly! Here is your translation.");
+    assert_int_equal(finishes, 0);
+    assert_int_equal(calls, 2);
+    assert_non_null(
+        strstr(asked, "Certainly! Here is your translation.That answer cannot be used"));
+    model_says("Here it is once more.");
     assert_ended(VERDICT_UPSTREAM_INVALID);
+    assert_int_equal(ended_model.answer_retries, 1);
+    assert_int_equal(ended_model.attempts, 2);
     assert_int_equal(sends, 0);
+}
+
+static void a_model_that_is_told_its_mistake_may_mend_it(void **state)
+{
+    (void)state;
+    begin("TranslateText", "{\"text\":\"Hello\"}");
+    model_says("{\"translated_text\":\"Bonjour\",\"confidence\":\"certain\"}");
+    assert_non_null(strstr(asked, "- confidence: "));
+    model_says("{\"translated_text\":\"Bonjour\",\"confidence\":\"high\"}");
+    assert_ended(VERDICT_OK);
+    assert_int_equal(sends, 1);
+    assert_int_equal(calls, 2);
+}
+
+static void model_calls(const char *tool)
+{
+    const struct chat_part call = {
+        .kind = CHAT_TOOL_CALL, .name = span_of(tool), .text = span_of("{}"), .id = span_of("c1")};
+    const struct llm_result result = {
+        .end = LLM_DONE,
+        .calls = &call,
+        .n_calls = 1,
+        .account = {.provider = "fake", .attempts = 1, .usage = {.output_tokens = 10}}};
+    the_call.events->done(the_call.context, &result);
+}
+
+static void a_model_may_call_tools_in_between(void **state)
+{
+    (void)state;
+    begin("TranslateText", "{\"text\":\"Hello\"}");
+    assert_int_equal(asked_tools, 1);
+    model_calls("get_current_time");
+    assert_non_null(strstr(asked, "{\"time\":\"2001-09-09T01:46:40Z\"}"));
+    model_calls("rm");
+    assert_non_null(strstr(asked, "{\"error\":\"there is no tool of this name\"}"));
+    model_says("{\"translated_text\":\"Bonjour\",\"confidence\":\"high\"}");
+    assert_ended(VERDICT_OK);
+    assert_int_equal(calls, 3);
+    assert_int_equal(ended_model.tool_rounds, 2);
+    assert_int_equal(ended_model.attempts, 3);
+    assert_true(ended_model.usage.output_tokens >= 20);
+}
+
+static void a_model_that_calls_tools_for_ever_is_stopped(void **state)
+{
+    (void)state;
+    begin("TranslateText", "{\"text\":\"Hello\"}");
+    for (unsigned i = 1; i <= DIALOGUE_ROUNDS; i++) {
+        model_calls("get_current_time");
+        assert_int_equal(calls, 1 + i);
+    }
+    model_calls("get_current_time");
+    assert_ended(VERDICT_UPSTREAM_INVALID);
+    assert_int_equal(calls, 1 + DIALOGUE_ROUNDS);
+    struct request *joke = begin("TellJoke", "{}"); /* offers none */
+    assert_int_equal(asked_tools, 0);
+    request_abandon(joke);
+}
+
+static void images_at_private_addresses_are_refused(void **state)
+{
+    (void)state;
+    begin("DescribeImage", "{\"image_url\":\"http://169.254.169.254/latest/meta-data\"}");
+    assert_ended(VERDICT_INVALID);
+    assert_int_equal(calls, 0);
+    struct request *fine = begin("DescribeImage", "{\"image_url\":\"https://example.com/a.png\"}");
+    assert_int_equal(calls, 1); /* passed on as it is */
+    request_abandon(fine);
 }
 
 static void health_needs_no_model(void **state)
@@ -558,6 +644,10 @@ int main(void)
         CASE(protobuf_bytes_take_the_same_way),
         CASE(a_structured_flow_gives_the_model_its_schema),
         CASE(a_model_that_answers_nonsense_is_named_as_such),
+        CASE(a_model_that_is_told_its_mistake_may_mend_it),
+        CASE(a_model_may_call_tools_in_between),
+        CASE(a_model_that_calls_tools_for_ever_is_stopped),
+        CASE(images_at_private_addresses_are_refused),
         CASE(health_needs_no_model),
         CASE(bad_bodies_are_refused_before_the_model_is_asked),
         CASE(a_broken_rule_names_its_field),

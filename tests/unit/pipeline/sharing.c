@@ -1,6 +1,8 @@
 /* Cache and flights in the walk of a request: two workers, a fake model that takes several calls, a
  * fake clock; tasks of the workers run when the test says so. */
+#include "shared/pipeline/sharing.h"
 #include "shared/pipeline/core.h"
+#include "shared/policy/authenticator.h"
 #include "shared/request.h"
 
 #include "weir/v1/flows.pb-c.h"
@@ -9,7 +11,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -156,6 +160,7 @@ struct caller {
     char wire[512];
     size_t wire_len;
     char note[64]; /* cache-status */
+    char violation[128];
     bool full, built, over;
     enum verdict_code code;
     enum share_state state;
@@ -207,6 +212,10 @@ static void fake_finish(struct request *request, const struct verdict *verdict)
     caller->state = request->share.state;
     caller->input_tokens = request->model.usage.input_tokens;
     caller->upstream_ns = request->upstream_ns;
+    if (verdict->n_violations > 0)
+        (void)snprintf(caller->violation, sizeof caller->violation, "%.*s %.*s",
+                       (int)verdict->violations[0].path.len, verdict->violations[0].path.at,
+                       (int)verdict->violations[0].message.len, verdict->violations[0].message.at);
     for (size_t i = 0; i < request->n_notes; i++)
         if (strcmp(request->notes[i].name, "cache-status") == 0)
             memcpy(caller->note, request->notes[i].value.at, request->notes[i].value.len);
@@ -248,7 +257,8 @@ static void begin(struct caller *caller, unsigned worker, const struct contract_
 static void begin_as(struct caller *caller, const char *tenant)
 {
     prepare(caller, 0, translate, "{}");
-    caller->request.identity = (struct identity){.kind = IDENTITY_TOKEN, .tenant = span_of(tenant)};
+    caller->request.identity = (struct identity){
+        .kind = IDENTITY_TOKEN, .tenant = span_of(tenant), .scopes = SPAN_LITERAL("flow:*")};
     request_begin(&caller->request);
 }
 
@@ -291,6 +301,7 @@ static int set_up(void **state)
     if (!core_init(&core, &weir_contract, &readiness, error))
         fail_msg("%s", error);
     core.now_ns = fake_now_ns;
+    core.authenticator->required = false;
     core.sharing = sharing_new(&settings);
     for (unsigned i = 0; i < 2; i++) {
         workers[i] = (struct fake_worker){.executor.post = fake_post};
@@ -402,14 +413,33 @@ static void nothing_bad_is_kept(void **state)
     struct caller a = {.full = false};
     begin(&a, 0, translate, "{}");
     call_ends(0, LLM_DONE, "Certainly! Here is your translation.");
+    assert_false(a.over);
+    call_ends(1, LLM_DONE, "Once more: here it is.");
     assert_int_equal(a.code, VERDICT_UPSTREAM_INVALID);
     begin(&a, 0, translate, "{}");
-    call_ends(1, LLM_CUT, "");
+    call_ends(2, LLM_CUT, "");
     assert_int_equal(a.code, VERDICT_UPSTREAM_CUT);
     begin(&a, 0, translate, "{}");
-    assert_int_equal(calls, 3);
-    call_ends(2, LLM_DONE, BONJOUR);
+    assert_int_equal(calls, 4);
+    call_ends(3, LLM_DONE, BONJOUR);
     assert_answered(&a, SHARE_MISS, "Bonjour");
+}
+
+/* The run's violations go with its arena; each waiter has its own. */
+static void a_refused_image_is_named_to_all_who_wait(void **state)
+{
+    (void)state;
+    struct caller a = {.full = false}, b = a;
+    const struct contract_method *describe = method_named("DescribeImage");
+    begin(&a, 0, describe, "{\"image_url\":\"http://127.0.0.1/a.png\"}");
+    assert_false(a.over); /* told from the loop */
+    begin(&b, 1, describe, "{\"image_url\":\"http://127.0.0.1/a.png\"}");
+    turn();
+    assert_int_equal(a.code, VERDICT_INVALID);
+    assert_string_equal(a.violation, "image_url must be at a public address");
+    assert_int_equal(b.code, VERDICT_INVALID);
+    assert_string_equal(b.violation, "image_url must be at a public address");
+    assert_int_equal(calls, 0);
 }
 
 static void flows_that_do_not_allow_it_are_asked_each_time(void **state)
@@ -752,7 +782,8 @@ static void what_cannot_be_asked_ends_all_who_wait_from_the_loop(void **state)
     (void)state;
     enum { TIMES = 3000, CHARACTERS = 1000 };
     static char source[TIMES * 9], body[2 * CHARACTERS + 16];
-    struct prompt_error wrong;
+    char folder[] = "/tmp/weir-sharing-XXXXXX", path[64];
+    struct prompt_set_error wrong;
     struct caller a = {.full = false}, b = a;
     for (size_t i = 0; i < TIMES; i++)
         memcpy(source + i * 9, "{{topic}}", 9);
@@ -760,10 +791,16 @@ static void what_cannot_be_asked_ends_all_who_wait_from_the_loop(void **state)
     for (size_t i = 0; i < CHARACTERS; i++)
         strcat(body, "\xc3\xa9");
     strcat(body, "\"}");
-    core.prompts[story->index] = prompt_free(core.prompts[story->index]);
-    core.prompts[story->index] =
-        prompt_parse(span_make(source, sizeof source), story->request, &wrong);
-    assert_non_null(core.prompts[story->index]);
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/tell_story.prompt", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(source, 1, sizeof source, file), sizeof source);
+    assert_int_equal(fclose(file), 0);
+    core.prompts_dir = folder;
+    assert_true(core_load_prompts(&core, &wrong));
+    core.prompts_dir = NULL;
+    assert_int_equal(unlink(path) + rmdir(folder), 0);
     begin(&a, 0, story, body);
     assert_false(a.over);
     begin(&b, 1, story, body); /* the flight has landed: a new one */
@@ -782,6 +819,7 @@ int main(void)
         CASE(tenants_share_nothing),
         CASE(an_answer_expires),
         CASE(nothing_bad_is_kept),
+        CASE(a_refused_image_is_named_to_all_who_wait),
         CASE(flows_that_do_not_allow_it_are_asked_each_time),
         CASE(without_sharing_each_call_is_answered_anew),
         CASE(concurrent_misses_make_one_call),

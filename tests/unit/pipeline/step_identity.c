@@ -151,6 +151,7 @@ static struct readiness readiness;
 static struct timers timers;
 static struct core_worker worker = {.core = &core, .timers = &timers};
 static EVP_PKEY *rsa;
+static struct certificate *certificate; /* NULL: the client shows none */
 static char *good, *foreign, value[2][1024];
 
 static void use_keys(bool with_rsa)
@@ -190,6 +191,7 @@ static int set_up_group(void **state)
 static int tear_down_group(void **state)
 {
     (void)state;
+    certificate = certificate_unref(certificate);
     core_fini(&core);
     timers_fini(&timers);
     EVP_PKEY_free(rsa);
@@ -204,6 +206,9 @@ static int set_up(void **state)
     calls = finishes = 0;
     n_authorization = n_api_key = 0;
     takes_waiters = false;
+    certificate = certificate_unref(certificate);
+    free(core.authenticator->certificate_scopes);
+    core.authenticator->certificate_scopes = NULL;
     core.authenticator->required = core.authenticator->by_token = true;
     core.authenticator->by_apikey = false;
     use_keys(false);
@@ -223,7 +228,8 @@ static struct request *begin(const char *rpc)
 {
     struct request *request = malloc(sizeof *request);
     request_init(request, &worker, &fake_port);
-    request->given = (struct request_given){.encoding = REQUEST_JSON, .received_ns = now_ns};
+    request->given = (struct request_given){
+        .encoding = REQUEST_JSON, .received_ns = now_ns, .certificate = certificate};
     for (size_t i = 0; i < weir_contract.n_methods; i++)
         if (strcmp(weir_contract.methods[i].rpc_name, rpc) == 0)
             request->given.method = &weir_contract.methods[i];
@@ -281,6 +287,58 @@ static void test_nobody_where_nobody_is_required(void **state)
     core.authenticator->required = false;
     assert_passed(begin("TellJoke"), IDENTITY_NONE);
     calls = finishes = 0;
+    present("a.b.c");
+    begin("TellJoke");
+    assert_ended(VERDICT_UNAUTHENTICATED, "invalid_token");
+}
+
+static void show_certificate(const char *name, const char *scopes)
+{
+    certificate = certificate_new(span_of(name), false);
+    core.authenticator->certificate_scopes = scopes != NULL ? strdup(scopes) : NULL;
+}
+
+static void test_certificate(void **state)
+{
+    (void)state;
+    show_certificate("CN=till 4,O=Shop", "flow:tell_joke");
+    struct request *request = begin("TellJoke");
+    assert_true(span_is(request->identity.tenant, "CN=till 4,O=Shop"));
+    assert_true(span_is(request->identity.subject, "CN=till 4,O=Shop"));
+    assert_passed(request, IDENTITY_CERTIFICATE);
+    calls = finishes = 0;
+    begin("TranslateText");
+    assert_ended(VERDICT_FORBIDDEN_SCOPE, "scope=\"flow:translate_text\"");
+    /* It names its holder where nobody is required and nothing else is a way to be known, too. */
+    core.authenticator->required = core.authenticator->by_token = false;
+    calls = finishes = 0;
+    assert_passed(begin("TellJoke"), IDENTITY_CERTIFICATE);
+}
+
+static void test_a_certificate_that_is_no_identity(void **state)
+{
+    (void)state;
+    show_certificate("CN=till 4", NULL);
+    begin("TellJoke");
+    assert_ended(VERDICT_UNAUTHENTICATED, NULL);
+    certificate = certificate_unref(certificate);
+    finishes = 0;
+    show_certificate("", "flow:*");
+    begin("TellJoke");
+    assert_ended(VERDICT_UNAUTHENTICATED, NULL);
+}
+
+/* The request's own credential says who asks; a bad one is not made good by the connection. */
+static void test_a_token_comes_before_the_certificate(void **state)
+{
+    (void)state;
+    show_certificate("CN=gateway", "flow:*");
+    present(good);
+    struct request *request = begin("TellJoke");
+    assert_true(span_is(request->identity.tenant, "acme"));
+    assert_passed(request, IDENTITY_TOKEN);
+    calls = finishes = 0;
+    n_authorization = 0;
     present("a.b.c");
     begin("TellJoke");
     assert_ended(VERDICT_UNAUTHENTICATED, "invalid_token");
@@ -401,6 +459,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_where_nobody_is_required, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_certificate, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_certificate_that_is_no_identity, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_token_comes_before_the_certificate, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_closed_by_default, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scope, set_up, tear_down),

@@ -61,7 +61,8 @@ static void test_a_listed_origin(void **state)
     decide(list, "http://localhost:3000", NULL);
     assert_header("access-control-allow-origin", "http://localhost:3000");
     assert_header("access-control-expose-headers",
-                  "X-Request-ID, Retry-After, RateLimit, RateLimit-Policy");
+                  "X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, "
+                  "Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin");
     assert_header("access-control-allow-methods", "");
     assert_header("access-control-allow-credentials", "");
     assert_header("cross-origin-resource-policy", "cross-origin");
@@ -75,7 +76,9 @@ static void test_a_preflight(void **state)
     assert_header("access-control-allow-origin", "https://app.example.com");
     assert_header("access-control-allow-methods", "GET, POST, OPTIONS");
     assert_header("access-control-allow-headers",
-                  "Content-Type, Authorization, X-Request-ID, X-API-Key");
+                  "Content-Type, Authorization, X-Request-ID, X-API-Key, "
+                  "Connect-Protocol-Version, Connect-Timeout-Ms, X-Grpc-Web, Grpc-Timeout, "
+                  "X-User-Agent");
     assert_header("access-control-max-age", "600");
     assert_header("access-control-expose-headers", "");
     assert_header("access-control-allow-credentials", "");

@@ -68,6 +68,19 @@ static void weir_answers_some_by_itself(void **state)
     }
 }
 
+static void every_rpc_has_a_path(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < weir_contract.n_methods; i++) {
+        const struct rest_route *route = found(weir_contract.methods[i].rpc_path);
+        assert_non_null(route);
+        assert_ptr_equal(route->rpc, &weir_contract.methods[i]);
+        assert_null(route->get);
+        assert_null(route->post);
+        assert_string_equal(rest_route_allow(route), "POST, OPTIONS");
+    }
+}
+
 /* Nothing is decoded, folded, trimmed or walked. */
 static void paths_are_exact(void **state)
 {
@@ -91,7 +104,9 @@ static void paths_are_exact(void **state)
         "/tell-joke/../chat",
         "/docs",
         "/openapi.json",
-        "/weir.v1.FlowService/TellJoke",
+        "/weir.v1.FlowService",
+        "/weir.v1.FlowService/TellJokes",
+        "/weir.v1.flowservice/TellJoke",
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (found(others[i]) != NULL)
@@ -108,9 +123,10 @@ static void many_routes(void **state)
     enum { MANY = 300 };
     static char paths[MANY][32];
     static struct contract_route posts[MANY];
-    const struct contract_method get = {.routes = &(struct contract_route){"GET", "/p/7"},
-                                        .n_routes = 1};
-    struct contract_method methods[2] = {{.routes = posts, .n_routes = MANY}, get};
+    const struct contract_method get = {
+        .rpc_path = "/s/Get", .routes = &(struct contract_route){"GET", "/p/7"}, .n_routes = 1};
+    struct contract_method methods[2] = {{.rpc_path = "/s/Post", .routes = posts, .n_routes = MANY},
+                                         get};
     const struct contract contract = {.methods = methods, .n_methods = 2};
     struct rest_routes table;
     for (int i = 0; i < MANY; i++) {
@@ -134,13 +150,41 @@ static void many_routes(void **state)
     rest_routes_fini(&table);
 }
 
+static void documents_answer_get(void **state)
+{
+    (void)state;
+    static const struct span body = SPAN_LITERAL("text");
+    static const char *const paths[REST_ROUTES_DOCUMENTS] = {"/a", "/b", "/c", "/d",
+                                                             "/e", "/f", "/g", "/h"};
+    static struct rest_document documents[REST_ROUTES_DOCUMENTS];
+    const struct contract nothing = {0};
+    struct rest_routes table;
+    rest_routes_init(&table, &nothing);
+    for (size_t i = 0; i < REST_ROUTES_DOCUMENTS; i++) {
+        documents[i] = (struct rest_document){paths[i], "text/plain", NULL, &body};
+        assert_null(rest_routes_find(&table, span_of(paths[i])));
+        rest_routes_add(&table, &documents[i]);
+    }
+    for (size_t i = 0; i < REST_ROUTES_DOCUMENTS; i++) {
+        const struct rest_route *route = rest_routes_find(&table, span_of(paths[i]));
+        assert_non_null(route);
+        assert_ptr_equal(route->document, &documents[i]);
+        assert_true(rest_route_has_get(route));
+        assert_string_equal(rest_route_allow(route), "GET, HEAD, OPTIONS");
+    }
+    assert_null(rest_routes_find(&table, span_of("/i")));
+    rest_routes_fini(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_route_of_the_contract_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(weir_answers_some_by_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_rpc_has_a_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(paths_are_exact, set_up, tear_down),
         cmocka_unit_test(many_routes),
+        cmocka_unit_test(documents_answer_get),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

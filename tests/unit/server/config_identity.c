@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -54,6 +55,27 @@ static void test_one_way_is_needed(void **state)
     config.jwt_secret = SECRET;
     config.jwt_algorithms = "HS256";
     assert_fine();
+    begin();
+    config.tls_client_ca_file = "/etc/weir/clients.pem";
+    assert_fine();
+}
+
+static void test_scopes_of_certificates(void **state)
+{
+    static const char *const refused[] = {"", "flow:", "flow:*,", "tell_joke", "flow:* flow:x"};
+    char long_one[5000] = "flow:";
+    (void)state;
+    begin();
+    config.tls_client_ca_file = "/etc/weir/clients.pem";
+    config.tls_client_scopes = "flow:tell_joke,flow:tell_story";
+    assert_fine();
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        config.tls_client_scopes = refused[i];
+        assert_refused("TLS_CLIENT_SCOPES");
+    }
+    memset(long_one + 5, 'x', sizeof long_one - 6);
+    config.tls_client_scopes = long_one;
+    assert_refused("TLS_CLIENT_SCOPES");
 }
 
 static void test_bad_settings_are_refused_with_auth_off_too(void **state)
@@ -141,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_way_is_needed),
+        cmocka_unit_test(test_scopes_of_certificates),
         cmocka_unit_test(test_bad_settings_are_refused_with_auth_off_too),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_one_source),

@@ -1,5 +1,5 @@
-/* A verdict as gRPC says it. */
-#include "grpc/rpc_status.h"
+/* A verdict as gRPC and its kin say it. */
+#include "shared/pipeline/status_details.h"
 
 #include <google/rpc/error_details.pb-c.h>
 #include <google/rpc/status.pb-c.h>
@@ -39,10 +39,10 @@ static void test_nothing_to_say(void **state)
     struct verdict ok = verdict_of(VERDICT_OK);
     struct verdict timed_out = verdict_of(VERDICT_TIMED_OUT);
     (void)state;
-    assert_int_equal(rpc_status_details(&ok, &arena).len, 0);
-    assert_int_equal(rpc_status_message(&ok).len, 0);
-    assert_int_equal(rpc_status_details(&timed_out, &arena).len, 0);
-    assert_true(span_is(rpc_status_message(&timed_out), verdict_row(VERDICT_TIMED_OUT)->detail));
+    assert_int_equal(status_details_pack(&ok, &arena).len, 0);
+    assert_int_equal(status_message(&ok).len, 0);
+    assert_int_equal(status_details_pack(&timed_out, &arena).len, 0);
+    assert_true(span_is(status_message(&timed_out), verdict_row(VERDICT_TIMED_OUT)->detail));
 }
 
 static void test_violations(void **state)
@@ -52,7 +52,7 @@ static void test_violations(void **state)
         {SPAN_LITERAL("a[2]"), SPAN_LITERAL("required"), SPAN_LITERAL("m\u00fcssen")}};
     struct verdict verdict = {.code = VERDICT_INVALID, .violations = violations, .n_violations = 2};
     (void)state;
-    Google__Rpc__Status *status = read_status(rpc_status_details(&verdict, &arena));
+    Google__Rpc__Status *status = read_status(status_details_pack(&verdict, &arena));
     assert_int_equal(status->code, 3);
     assert_string_equal(status->message, verdict_row(VERDICT_INVALID)->detail);
     assert_int_equal(status->n_details, 1);
@@ -72,7 +72,7 @@ static void test_retry(void **state)
 {
     struct verdict verdict = {.code = VERDICT_OVERLOADED, .retry_after_ms = 2345};
     (void)state;
-    Google__Rpc__Status *status = read_status(rpc_status_details(&verdict, &arena));
+    Google__Rpc__Status *status = read_status(status_details_pack(&verdict, &arena));
     assert_int_equal(status->code, 14);
     assert_int_equal(status->n_details, 1);
     assert_string_equal(status->details[0]->type_url, "type.googleapis.com/google.rpc.RetryInfo");
@@ -82,6 +82,28 @@ static void test_retry(void **state)
     assert_int_equal(body->retry_delay->nanos, 345000000);
     google__rpc__retry_info__free_unpacked(body, NULL);
     google__rpc__status__free_unpacked(status, NULL);
+}
+
+/* What Connect sends one by one. */
+static void test_one_by_one(void **state)
+{
+    struct violation violation = {SPAN_LITERAL("name"), SPAN_LITERAL("required"),
+                                  SPAN_LITERAL("is missing")};
+    struct verdict verdict = {.code = VERDICT_INVALID,
+                              .violations = &violation,
+                              .n_violations = 1,
+                              .retry_after_ms = 1000};
+    struct status_detail details[STATUS_DETAILS];
+    (void)state;
+    assert_int_equal(status_details(&verdict, &arena, details), 2);
+    assert_string_equal(details[0].type, "google.rpc.BadRequest");
+    assert_string_equal(details[1].type, "google.rpc.RetryInfo");
+    Google__Rpc__RetryInfo *retry = google__rpc__retry_info__unpack(
+        NULL, details[1].value.len, (const uint8_t *)details[1].value.at);
+    assert_int_equal(retry->retry_delay->seconds, 1);
+    google__rpc__retry_info__free_unpacked(retry, NULL);
+    verdict = verdict_of(VERDICT_TIMED_OUT);
+    assert_int_equal(status_details(&verdict, &arena, details), 0);
 }
 
 /* A client refuses trailers of more than 8 KB as a whole. */
@@ -100,10 +122,10 @@ static void test_bounded(void **state)
         size_t len = step == 0 ? 0 : step == 1 ? 30 : sizeof text;
         for (size_t i = 0; i < 10000; i++)
             violations[i] = (struct violation){.path = {text, len}, .message = {text, len}};
-        struct span bytes = rpc_status_details(&verdict, &arena);
-        assert_in_range(bytes.len, 1, RPC_STATUS_DETAILS_BYTES);
+        struct span bytes = status_details_pack(&verdict, &arena);
+        assert_in_range(bytes.len, 1, STATUS_DETAILS_BYTES);
         Google__Rpc__Status *status = read_status(bytes);
-        assert_int_equal(strlen(status->message), RPC_STATUS_MESSAGE_BYTES);
+        assert_int_equal(strlen(status->message), STATUS_MESSAGE_BYTES);
         assert_int_equal(status->n_details, 2);
         google__rpc__status__free_unpacked(status, NULL);
     }
@@ -111,14 +133,14 @@ static void test_bounded(void **state)
 
 static void test_message_is_cut_between_characters(void **state)
 {
-    static char text[RPC_STATUS_MESSAGE_BYTES + 2];
+    static char text[STATUS_MESSAGE_BYTES + 2];
     struct verdict verdict = {.code = VERDICT_MALFORMED, .detail = {text, sizeof text}};
     (void)state;
     memset(text, 'x', sizeof text);
-    memcpy(text + RPC_STATUS_MESSAGE_BYTES - 2, "\xe2\x82\xac", 3);
-    assert_int_equal(rpc_status_message(&verdict).len, RPC_STATUS_MESSAGE_BYTES - 2);
-    verdict.detail.len = RPC_STATUS_MESSAGE_BYTES - 2;
-    assert_int_equal(rpc_status_message(&verdict).len, RPC_STATUS_MESSAGE_BYTES - 2);
+    memcpy(text + STATUS_MESSAGE_BYTES - 2, "\xe2\x82\xac", 3);
+    assert_int_equal(status_message(&verdict).len, STATUS_MESSAGE_BYTES - 2);
+    verdict.detail.len = STATUS_MESSAGE_BYTES - 2;
+    assert_int_equal(status_message(&verdict).len, STATUS_MESSAGE_BYTES - 2);
 }
 
 int main(void)
@@ -127,6 +149,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_to_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_violations, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_by_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bounded, set_up, tear_down),
         cmocka_unit_test(test_message_is_cut_between_characters),
     };
