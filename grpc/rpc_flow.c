@@ -29,7 +29,7 @@ static size_t flow_metadata(const struct request *request, const char *name, str
 
 static enum port_state flow_send(struct request *request, const struct message_view *view)
 {
-    if (view->kind == MESSAGE_WHOLE)
+    if (view->kind == MESSAGE_WHOLE && view->message == NULL && view->wire.len == 0)
         return PORT_READY;
     return rpc_call_send(call_of(request), slice_of(view));
 }

@@ -187,7 +187,7 @@ static enum port_state rest_send(struct request *request, const struct message_v
         return call->req != NULL ? rest_stream_piece(call, message) : PORT_READY;
     case MESSAGE_WHOLE:
         if (call->req != NULL)
-            rest_stream_whole(call, message->text);
+            rest_stream_whole(call, message);
         break;
     }
     return PORT_READY;
@@ -263,6 +263,8 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
                                .certificate = connection->certificate,
                                .secure = connection->relayed,
                                .received_ns = tick_now_ns()};
+    if (rest_chat_has(route))
+        rest_chat_begin(call);
     return call;
 }
 

@@ -59,8 +59,7 @@ static struct rest_refusal stream_refuse(struct buf *out, const struct web_type 
     return (struct rest_refusal){200, type->name};
 }
 
-static void stream_piece(struct buf *out, const struct rest_call *call,
-                         const struct message_view *piece)
+static void stream_piece(struct buf *out, struct rest_call *call, const struct message_view *piece)
 {
     size_t frame = web_frame_begin(out, WEB_MESSAGE);
     rest_speech_put(out, call->speech.type, piece);

@@ -41,6 +41,8 @@ struct rest_speech rest_speech_of(const struct rest_route *route, struct span co
     const struct rest_speech plain = {.dialect = &rest_plain, .understood = true};
     const struct web_type *type = web_type_of(content_type);
     bool grpc = web_is_grpc(content_type);
+    if (rest_chat_has(route))
+        return (struct rest_speech){.dialect = &rest_openai, .understood = true};
     if (route != NULL && route->rpc == NULL)
         return plain;
     if (route == NULL && !grpc && is_plain(type, connect_version))

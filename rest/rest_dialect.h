@@ -1,5 +1,5 @@
-/* How a dialect of the listener says things: plain REST, Connect, gRPC-Web. What is common to all
- * is in rest_call.c and rest_stream.c, which ask these functions for the bytes.
+/* How a dialect of the listener says things: plain REST, OpenAI's, Connect, gRPC-Web. What is
+ * common to all is in rest_call.c and rest_stream.c, which ask these functions for the bytes.
  *
  * Static tables; the worker's thread. */
 #ifndef WEIR_REST_REST_DIALECT_H
@@ -27,13 +27,15 @@ struct rest_dialect {
      * NULL for plain REST. */
     struct rest_refusal (*refuse)(struct buf *out, const struct web_type *type,
                                   struct request *request, const struct verdict *verdict);
-    /* Append to a stream: a piece, all of its text (NULL: not said), its end. */
-    void (*piece)(struct buf *out, const struct rest_call *call, const struct message_view *piece);
-    void (*whole)(struct buf *out, const struct rest_call *call, struct span text);
+    /* Append to a stream: a piece, what comes behind the last one (NULL: its message, if it has
+     * one, is a piece), its end. */
+    void (*piece)(struct buf *out, struct rest_call *call, const struct message_view *piece);
+    void (*whole)(struct buf *out, struct rest_call *call, const struct message_view *last);
     void (*end)(struct buf *out, struct rest_call *call, const struct verdict *verdict);
 };
 
 extern const struct rest_dialect rest_plain;          /* rest_plain.c */
+extern const struct rest_dialect rest_openai;         /* rest_chat_call.c */
 extern const struct rest_dialect rest_connect;        /* rest_connect.c */
 extern const struct rest_dialect rest_connect_stream; /* rest_connect.c */
 extern const struct rest_dialect rest_grpc_web;       /* rest_grpc_web.c */
@@ -45,6 +47,8 @@ struct rest_speech {
     bool understood;             /* else the dialect serves for the refusal alone */
 };
 
+/* Is it the OpenAI-shaped route? */
+bool rest_chat_has(const struct rest_route *route);
 /* `route`: NULL where there is none. `connect_version`: the header Connect-Protocol-Version. */
 struct rest_speech rest_speech_of(const struct rest_route *route, struct span content_type,
                                   struct span connect_version);

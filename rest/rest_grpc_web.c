@@ -67,8 +67,7 @@ static struct rest_refusal grpc_refuse(struct buf *out, const struct web_type *t
     return (struct rest_refusal){200, type->name};
 }
 
-static void grpc_piece(struct buf *out, const struct rest_call *call,
-                       const struct message_view *piece)
+static void grpc_piece(struct buf *out, struct rest_call *call, const struct message_view *piece)
 {
     struct writer writer;
     put_message(begin(&writer, out, call->speech.type), call->speech.type, piece);

@@ -3,6 +3,7 @@
 #define WEIR_REST_REST_INTERNAL_H
 
 #include "rest/rest.h"
+#include "rest/rest_chat.h"
 #include "rest/rest_dialect.h"
 #include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
@@ -19,7 +20,8 @@ struct rest {
     const struct core *core;
     h2o_globalconf_t conf;
     struct rest_routes routes;
-    struct rest_document openapi; /* the contract's; zero without a debug surface */
+    const struct contract_method *chat_stream; /* NULL: the contract has none */
+    struct rest_document openapi;              /* the contract's; zero without a debug surface */
     char hsts_text[64];
     struct rest_headers_policy headers;
 };
@@ -88,6 +90,13 @@ struct rest_stream {
     bool full;
 };
 
+/* Of a call of the OpenAI-shaped route. */
+struct rest_chat_call {
+    bool began;
+    struct rest_chat_form form;
+    long long created_s;
+};
+
 enum { REST_ANSWER_BYTES = 16 * 1024 * 1024 };
 
 /* One request; in h2o's request pool, disposed of with it. */
@@ -101,6 +110,7 @@ struct rest_call {
     struct timer leave; /* set until the watch begins */
     struct rest_leave_watch *watch;
     struct rest_stream stream;
+    struct rest_chat_call chat;
     struct message_view answer; /* unary, from send to finish */
     bool has_answer;
     struct span own_body;                 /* of what no flow answers; in the request's arena */
@@ -137,10 +147,13 @@ void rest_leave_end(struct rest_call *call);
 
 /* rest_stream.c */
 enum port_state rest_stream_piece(struct rest_call *call, const struct message_view *piece);
-void rest_stream_whole(struct rest_call *call, struct span text);
+void rest_stream_whole(struct rest_call *call, const struct message_view *last);
 /* Ends the stream, in the words of its dialect. */
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict);
 void rest_stream_fini(struct rest_call *call);
+
+/* rest_chat_call.c: calls of the OpenAI-shaped route, in its JSON. */
+void rest_chat_begin(struct rest_call *call);
 
 /* rest_system.c: appends the body, if any, and says how the request ends. */
 MUST_USE enum verdict_code rest_system_answer(const struct core *core, enum rest_system what,

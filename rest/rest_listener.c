@@ -16,6 +16,9 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     }
     rest->headers.origins = span_of(settings->cors_allowed_origins);
     rest_routes_init(&rest->routes, core->contract);
+    for (size_t i = 0; i < core->contract->n_methods; i++)
+        if (core->contract->methods[i].kind == CONTRACT_CHAT && core->contract->methods[i].streams)
+            rest->chat_stream = &core->contract->methods[i];
 #ifdef WEIR_DEBUG_SURFACE
     if (core->debug)
         rest_docs_install(rest);

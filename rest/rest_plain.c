@@ -21,8 +21,7 @@ static struct rest_refusal plain_refuse(struct buf *out, const struct web_type *
                                  "application/problem+json"};
 }
 
-static void plain_piece(struct buf *out, const struct rest_call *call,
-                        const struct message_view *piece)
+static void plain_piece(struct buf *out, struct rest_call *call, const struct message_view *piece)
 {
     (void)call;
     buf_put_text(out, "data: {\"chunk\":");
@@ -30,12 +29,12 @@ static void plain_piece(struct buf *out, const struct rest_call *call,
     buf_put_text(out, "}\n\n");
 }
 
-static void plain_whole(struct buf *out, const struct rest_call *call, struct span text)
+static void plain_whole(struct buf *out, struct rest_call *call, const struct message_view *last)
 {
     buf_put_text(out, "data: {\"done\":true,");
     buf_put_json_string(out, span_of(call->request.given.method->stream_result));
     buf_put_char(out, ':');
-    buf_put_json_string(out, text);
+    buf_put_json_string(out, last->text);
     buf_put_text(out, "}\n\n");
 }
 

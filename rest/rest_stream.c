@@ -106,12 +106,14 @@ enum port_state rest_stream_piece(struct rest_call *call, const struct message_v
     return stream->full ? PORT_FULL : PORT_READY;
 }
 
-void rest_stream_whole(struct rest_call *call, struct span text)
+void rest_stream_whole(struct rest_call *call, const struct message_view *last)
 {
     if (!call->stream.open)
         open_stream(call);
     if (call->speech.dialect->whole != NULL)
-        call->speech.dialect->whole(&call->stream.pending, call, text);
+        call->speech.dialect->whole(&call->stream.pending, call, last);
+    else if (last->message != NULL)
+        call->speech.dialect->piece(&call->stream.pending, call, last);
 }
 
 void rest_stream_end(struct rest_call *call, const struct verdict *verdict)

@@ -120,13 +120,13 @@ if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirement
   cp "$wanted" build/tools/python/requirements.txt
 fi
 
-# The official clients of Connect and gRPC-Web, and what bundles them for Node and for a browser.
+# The official clients of Connect, gRPC-Web and OpenAI's API, and what bundles them for Node and for a browser.
 web_clients=(@bufbuild/protobuf@2.17.0 @connectrpc/connect@2.3.0 @connectrpc/connect-node@2.3.0
-  @connectrpc/connect-web@2.3.0 grpc-web@2.1.1 xhr2@0.2.1 esbuild@0.28.2)
+  @connectrpc/connect-web@2.3.0 grpc-web@2.1.1 openai@6.49.0 xhr2@0.2.1 esbuild@0.28.2)
 if [ "${1:-build}" = test ] && [ "$(cat build/tools/node/wanted 2>/dev/null)" != "${web_clients[*]}" ]
 then
   if ! command -v npm >/dev/null; then
-    echo "setup: SKIPPED the clients of Connect and gRPC-Web: there is no npm" >&2
+    echo "setup: SKIPPED the clients of Connect, gRPC-Web and OpenAI: there is no npm" >&2
   else
     echo "setup: installing the clients of Connect and gRPC-Web (once)"
     rm -rf build/tools/node
@@ -135,7 +135,7 @@ then
       --loglevel=error "${web_clients[@]}" >/dev/null; then
       echo "${web_clients[*]}" >build/tools/node/wanted
     else
-      echo "setup: SKIPPED the clients of Connect and gRPC-Web: npm failed" >&2
+      echo "setup: SKIPPED the clients of Connect, gRPC-Web and OpenAI: npm failed" >&2
     fi
   fi
 fi

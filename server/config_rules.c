@@ -1,6 +1,7 @@
 /* What the mode decides, and what has to be safe before anything is served (S1, S3, S5). */
 #include "server/config.h"
 
+#include "server/chat_list.h"
 #include "server/fallbacks.h"
 #include "shared/llm/dialect.h"
 #include "shared/policy/hosts.h"
@@ -182,6 +183,36 @@ static bool check_key(const struct config *config, struct span provider, const c
     return false;
 }
 
+/* A provider besides the usual one. */
+static bool check_other(const struct config *config, const char *setting,
+                        const struct fallback *one, char error[CONFIG_ERROR_BYTES])
+{
+    bool own = one->url[0] != '\0';
+    const char *url = own ? one->url : one->dialect->usual_url;
+    if (!own && strcmp(one->dialect->name, config->llm_provider) == 0 &&
+        strcmp(config->llm_base_url, url) != 0) {
+        (void)snprintf(error, CONFIG_ERROR_BYTES,
+                       "%s: name the provider's URL: it is of LLM_BASE_URL's kind, whose key is "
+                       "not for others",
+                       setting);
+        return false;
+    }
+    return own ? config_check_url(setting, url, error)
+               : check_key(config, span_of(one->dialect->name), url, error);
+}
+
+static bool check_chat_models(const struct config *config, char error[CONFIG_ERROR_BYTES])
+{
+    struct chat_list list;
+    char why[200] = "";
+    if (!chat_list_parse(config->chat_models, &list, why))
+        return refuse_setting(error, "CHAT_MODELS", why);
+    for (size_t i = 0; i < list.count; i++)
+        if (!check_other(config, "CHAT_MODELS", &list.list[i].place, error))
+            return false;
+    return true;
+}
+
 static bool check_fallbacks(const struct config *config, char error[CONFIG_ERROR_BYTES])
 {
     struct fallbacks fallbacks;
@@ -189,15 +220,7 @@ static bool check_fallbacks(const struct config *config, char error[CONFIG_ERROR
     if (!fallbacks_parse(config->llm_fallbacks, &fallbacks, why))
         return refuse_setting(error, "LLM_FALLBACKS", why);
     for (size_t i = 0; i < fallbacks.count; i++) {
-        const struct fallback *one = &fallbacks.list[i];
-        bool own = one->url[0] != '\0';
-        const char *url = own ? one->url : one->dialect->usual_url;
-        if (!own && strcmp(one->dialect->name, config->llm_provider) == 0 &&
-            strcmp(config->llm_base_url, url) != 0)
-            return refuse(error, "LLM_FALLBACKS: name the fallback's URL: it is of LLM_BASE_URL's "
-                                 "kind, whose key is not for others");
-        if (own ? !config_check_url("LLM_FALLBACKS", url, error)
-                : !check_key(config, span_of(one->dialect->name), url, error))
+        if (!check_other(config, "LLM_FALLBACKS", &fallbacks.list[i], error))
             return false;
     }
     return true;
@@ -250,7 +273,7 @@ static bool check_model(const struct config *config, char error[CONFIG_ERROR_BYT
         return true;
     if (!config_check_url("LLM_BASE_URL", config->llm_base_url, error) ||
         !check_key(config, span_of(config->llm_provider), config->llm_base_url, error) ||
-        !check_fallbacks(config, error))
+        !check_fallbacks(config, error) || !check_chat_models(config, error))
         return false;
     if (config->credentials_url[0] != '\0' &&
         !config_check_url("CREDENTIALS_URL", config->credentials_url, error))

@@ -18,7 +18,7 @@ static bool copy(char *to, size_t size, struct span text)
     return true;
 }
 
-static bool parse_one(struct span part, struct fallback *fallback, char error[200])
+bool fallback_parse(struct span part, struct fallback *fallback, char error[200])
 {
     static const char mark[] = "@http";
     const char *colon = part.len > 0 ? memchr(part.at, ':', part.len) : NULL;
@@ -51,7 +51,7 @@ bool fallbacks_parse(const char *text, struct fallbacks *fallbacks, char error[2
         struct span part = comma != NULL ? span_make(at, (size_t)(comma - at)) : span_of(at);
         if (fallbacks->count == FALLBACKS_MOST)
             return refuse(error, "seven fallbacks at most are expected", span_trim(part));
-        if (!parse_one(span_trim(part), &fallbacks->list[fallbacks->count++], error))
+        if (!fallback_parse(span_trim(part), &fallbacks->list[fallbacks->count++], error))
             return false;
         at = comma != NULL ? comma + 1 : NULL;
     }

@@ -10,7 +10,7 @@
 #include "shared/base/must.h"
 #include "shared/llm/dialect.h"
 
-enum { FALLBACKS_MOST = LLM_UPSTREAMS_MOST - 1, FALLBACK_TEXT_BYTES = 1100 };
+enum { FALLBACKS_MOST = 7, FALLBACK_TEXT_BYTES = 1100 };
 
 struct fallback {
     const struct dialect *dialect;
@@ -23,6 +23,8 @@ struct fallbacks {
     size_t count;
 };
 
+/* One of them, without spaces around it; false: `error` says what is wrong. */
+MUST_USE bool fallback_parse(struct span part, struct fallback *fallback, char error[200]);
 /* False: `error` says which part is wrong. URLs are cut out, not checked. */
 MUST_USE bool fallbacks_parse(const char *text, struct fallbacks *fallbacks, char error[200]);
 

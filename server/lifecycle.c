@@ -405,7 +405,9 @@ int lifecycle_run(const struct config *config, const struct contract *contract)
     }
     llm_global_init();
     life.models = models_new(config);
-    atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams == 0);
+    atomic_store(&life.readiness.offline_model, models_settings(life.models)->n_upstreams ==
+                                                    models_settings(life.models)->n_named);
+    life.core.chat = models_chat(life.models);
     life.readiness.providers = models_readiness;
     life.readiness.providers_context = life.models;
     wiring_images(config, models_want_images(life.models), &life.core.images);

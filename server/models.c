@@ -1,5 +1,6 @@
 #include "server/models.h"
 
+#include "server/chat_list.h"
 #include "server/fallbacks.h"
 #include "server/local_model.h"
 #include "shared/base/log.h"
@@ -17,6 +18,9 @@ struct models {
     const struct config *config;
     struct llm_key keys[KEYS];
     struct fallbacks fallbacks;
+    struct chat_list chat_list;
+    struct chat_model chat_names[CHAT_LIST_MOST];
+    struct chat_models chat;
     struct local_model local;
     char names[LLM_UPSTREAMS_MOST][NAME_BYTES];
     struct llm_upstream upstreams[LLM_UPSTREAMS_MOST];
@@ -110,19 +114,41 @@ static void add_known(struct models *models, const struct dialect *dialect, cons
     add(models, dialect, &place);
 }
 
+/* Besides the usual one: a place of its own, or the provider's. */
+static void add_other(struct models *models, const struct fallback *one)
+{
+    const struct place elsewhere = {
+        .url = one->url, .model = one->model, .key = &models->keys[ELSEWHERE]};
+    if (one->url[0] != '\0')
+        add(models, one->dialect, &elsewhere);
+    else
+        add_known(models, one->dialect, one->dialect->usual_url, one->model);
+}
+
 static void add_fallbacks(struct models *models)
 {
     char error[200];
     must(fallbacks_parse(models->config->llm_fallbacks, &models->fallbacks, error));
     for (size_t i = 0; i < models->fallbacks.count; i++) {
-        const struct fallback *one = &models->fallbacks.list[i];
-        const struct place elsewhere = {
-            .url = one->url, .model = one->model, .key = &models->keys[ELSEWHERE]};
-        if (one->url[0] != '\0')
-            add(models, one->dialect, &elsewhere);
-        else
-            add_known(models, one->dialect, one->dialect->usual_url, one->model);
+        add_other(models, &models->fallbacks.list[i]);
     }
+}
+
+/* What chats may name: the last of the upstreams, each for its own callers only. */
+static void add_chat_models(struct models *models)
+{
+    char error[200];
+    size_t usual = models->n_upstreams;
+    must(chat_list_parse(models->config->chat_models, &models->chat_list, error));
+    for (size_t i = 0; i < models->chat_list.count; i++) {
+        add_other(models, &models->chat_list.list[i].place);
+        models->chat_names[i] = (struct chat_model){.name = models->chat_list.list[i].name,
+                                                    .upstream = models->n_upstreams};
+    }
+    models->chat =
+        (struct chat_models){.list = models->chat_names,
+                             .count = models->chat_list.count,
+                             .usual = usual > 0 ? models->upstreams[0].model : "offline"};
 }
 
 static void add_upstreams(struct models *models)
@@ -144,6 +170,7 @@ static void fill_in_settings(struct models *models)
     models->settings = (struct llm_settings){
         .upstreams = models->upstreams,
         .n_upstreams = models->n_upstreams,
+        .n_named = models->chat_list.count,
         .ca_file = config->llm_ca_file[0] != '\0' ? config->llm_ca_file : NULL,
         .total_timeout_ms = config->llm_timeout_ms,
         .connect_timeout_ms = config->llm_connect_timeout_ms,
@@ -163,6 +190,7 @@ struct models *models_new(const struct config *config)
     models->config = config;
     init_keys(models);
     add_upstreams(models);
+    add_chat_models(models);
     fill_in_settings(models);
     if (models->n_wanted > 0) {
         const struct credentials_settings service = {.url = config->credentials_url,
@@ -192,6 +220,16 @@ const struct llm_settings *models_settings(const struct models *models)
     return &models->settings;
 }
 
+static size_t usual_count(const struct models *models)
+{
+    return models->n_upstreams - models->chat_list.count;
+}
+
+const struct chat_models *models_chat(const struct models *models)
+{
+    return &models->chat;
+}
+
 /* Is it a place of the provider's own, which fetches images from the public Internet? What is
  * elsewhere may be a server inside, which would be sent to places that callers name. */
 static bool fetches_images(const struct llm_upstream *upstream)
@@ -216,8 +254,8 @@ void models_readiness(void *context, struct readiness_providers *now)
 {
     struct models *models = context;
     tick_ms now_ms = tick_now_ms();
-    *now = (struct readiness_providers){.count = models->n_upstreams};
-    for (size_t i = 0; i < models->n_upstreams; i++) {
+    *now = (struct readiness_providers){.count = usual_count(models)};
+    for (size_t i = 0; i < now->count; i++) {
         now->keyless += llm_upstream_lacks_key(&models->upstreams[i]);
         now->usable += llm_upstream_is_usable(&models->upstreams[i], now_ms);
     }
@@ -228,7 +266,10 @@ void models_log(const struct models *models)
     for (size_t i = 0; i < models->n_upstreams; i++) {
         const struct llm_upstream *upstream = &models->upstreams[i];
         struct log_line line;
-        log_begin(&line, LOG_INFO, "lifecycle", i == 0 ? "model" : "model_fallback");
+        const char *event = i == 0 ? "model" : "model_fallback";
+        log_begin(&line, LOG_INFO, "lifecycle", i < usual_count(models) ? event : "chat_model");
+        if (i >= usual_count(models))
+            log_text(&line, "name", models->chat_list.list[i - usual_count(models)].name);
         log_text(&line, "provider", upstream->name);
         log_text(&line, "url", upstream->base_url);
         log_text(&line, "model", upstream->model);
@@ -236,6 +277,6 @@ void models_log(const struct models *models)
             log_text(&line, "found", "on this machine");
         log_end(&line);
     }
-    if (models->n_upstreams == 0)
+    if (usual_count(models) == 0)
         log_event(LOG_WARNING, "lifecycle", "offline_model", "setting", "LLM_PROVIDER");
 }

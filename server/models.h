@@ -7,6 +7,7 @@
 
 #include "server/config.h"
 #include "shared/llm/upstream.h"
+#include "shared/pipeline/chat.h"
 #include "shared/pipeline/readiness.h"
 
 struct models;
@@ -19,6 +20,8 @@ struct models *models_free(struct models *models);
 
 /* For the workers' clients. */
 const struct llm_settings *models_settings(const struct models *models);
+/* What callers of chat completions may name; lives as long as `models`. */
+const struct chat_models *models_chat(const struct models *models);
 /* Do images have to be fetched here, as LLM_IMAGES says, or because a provider does not do it? */
 bool models_want_images(const struct models *models);
 /* For struct readiness, with `models` as its context; any thread. */

@@ -112,7 +112,7 @@ struct sharing *wiring_sharing(const struct config *config, const struct llm_set
         .most_entries = config->cache_max_size,
         .most_bytes = config->cache_max_bytes,
         .ttl_ms = config->cache_ttl_ms,
-        .model = llm->n_upstreams > 0 ? llm->upstreams[0].model : "offline",
+        .model = llm->n_upstreams > llm->n_named ? llm->upstreams[0].model : "offline",
         .workers = (unsigned)config->workers,
     };
     return config->cache_enabled ? sharing_new(&settings) : NULL;

@@ -14,7 +14,9 @@ struct request;
 enum message_kind {
     MESSAGE_ANSWER, /* the unary answer */
     MESSAGE_PIECE,  /* one piece of a stream */
-    MESSAGE_WHOLE /* after the last piece: `text` is all pieces together; gRPC has no use for it */
+    /* After the last piece: `text` is all pieces together, for REST; and of chats `message` or
+     * `wire` is one more, which ends the stream. */
+    MESSAGE_WHOLE
 };
 
 /* One message on its way out. Lives for the duration of send(): the transport copies, except that
@@ -22,7 +24,7 @@ enum message_kind {
 struct message_view {
     enum message_kind kind;
     const struct contract_message *type;
-    const ProtobufCMessage *message; /* NULL: MESSAGE_WHOLE, or both forms are made already */
+    const ProtobufCMessage *message; /* NULL: there is none, or its forms are made already */
     struct span text;                /* PIECE and WHOLE */
     struct span json;                /* not empty: the JSON form, already made */
     struct span wire;                /* not empty: the protobuf form, already made */

@@ -41,6 +41,10 @@ struct request_given {
     const struct contract_method *method; /* NULL: no such route; only request_refuse may follow */
     enum request_encoding encoding;
     struct span body;
+    /* The transport's own reading of the body, in place of `encoding`: sets request->message in the
+     * request's arena, and may choose the method's streaming twin. VERDICT_OK, or *verdict says
+     * what is wrong. NULL: none. */
+    enum verdict_code (*decode)(struct request *request, struct verdict *verdict);
     struct span verb; /* "POST"; for the access line */
     struct span path; /* "/tell-joke" or "/weir.v1.FlowService/TellJoke"; for the access line */
     struct span client_request_id; /* what the client sent, checked by request_init_id */

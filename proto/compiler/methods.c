@@ -48,12 +48,26 @@ static void add_route(struct plugin *plugin, struct method_entry *method,
     method->routes[method->n_routes++] = route;
 }
 
+bool method_in_openapi(const struct method_entry *method)
+{
+    return method->contract->builtin != WEIR__V1__BUILTIN__BUILTIN_CHAT;
+}
+
+static bool is_chat(const struct method_entry *method)
+{
+    return method->contract->builtin == WEIR__V1__BUILTIN__BUILTIN_CHAT;
+}
+
 static void read_routes(struct plugin *plugin, struct method_entry *method)
 {
     struct span bytes;
     const Google__Protobuf__MethodOptions *options = method->proto->options;
-    if (options == NULL || !extension_find(&options->base, HTTP_EXTENSION, &plugin->arena, &bytes))
+    if (options == NULL ||
+        !extension_find(&options->base, HTTP_EXTENSION, &plugin->arena, &bytes)) {
+        if (is_chat(method) && method->proto->server_streaming)
+            return;
         refuse("%s: there is no google.api.http rule", method->proto->name);
+    }
     Google__Api__HttpRule *rule =
         google__api__http_rule__unpack(NULL, bytes.len, (const uint8_t *)bytes.at);
     if (rule == NULL)
@@ -133,6 +147,15 @@ static void settle_kind(struct method_entry *method)
         if (texts + from_model > 0)
             refuse("%s: health does not ask a model", name);
         method->kind = "CONTRACT_HEALTH";
+        return;
+    }
+    if (is_chat(method)) {
+        bool stream = method->proto->server_streaming;
+        if (strcmp(method->request->name, ".weir.v1.ChatRequest") != 0 ||
+            strcmp(method->response->name,
+                   stream ? ".weir.v1.ChatChunk" : ".weir.v1.ChatResponse") != 0)
+            refuse("%s: chat has the messages of weir/v1/chat.proto", name);
+        method->kind = "CONTRACT_CHAT";
         return;
     }
     if (texts > 1)

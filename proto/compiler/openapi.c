@@ -230,9 +230,12 @@ static void put_operation(struct plugin *plugin, struct buf *out, const struct m
 
 static void put_paths(struct plugin *plugin, struct buf *out)
 {
+    const char *comma = "";
     for (size_t i = 0; i < plugin->n_methods; i++)
-        for (size_t j = 0; j < plugin->methods[i].n_routes; j++) {
-            buf_put_text(out, i + j > 0 ? "," : "");
+        for (size_t j = 0;
+             method_in_openapi(&plugin->methods[i]) && j < plugin->methods[i].n_routes; j++) {
+            buf_put_text(out, comma);
+            comma = ",";
             put_operation(plugin, out, &plugin->methods[i], j);
         }
 }

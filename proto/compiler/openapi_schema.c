@@ -275,6 +275,8 @@ void openapi_put_schemas(struct plugin *plugin, struct buf *out)
     writer.ways = arena_zero(&plugin->arena, plugin->n_types * sizeof *writer.ways);
     for (size_t i = 0; i < plugin->n_methods; i++) {
         const struct method_entry *method = &plugin->methods[i];
+        if (!method_in_openapi(method))
+            continue;
         if (strcmp(method->routes[0].verb, "POST") == 0)
             mark(&writer, method->request, (struct ways){.in = true});
         if (!method->proto->server_streaming)
@@ -293,7 +295,7 @@ void openapi_put_schemas(struct plugin *plugin, struct buf *out)
         put_message(&writer, type, writer.ways[i]);
     }
     for (size_t i = 0; i < plugin->n_methods; i++) {
-        if (!plugin->methods[i].proto->server_streaming)
+        if (!plugin->methods[i].proto->server_streaming || !method_in_openapi(&plugin->methods[i]))
             continue;
         buf_put_text(out, comma);
         comma = ",";

@@ -98,6 +98,8 @@ const char *comment_find(struct arena *arena, const file_proto *file, const int3
 
 /* methods.c: reads the services of the files to generate, and checks that they make sense. */
 void methods_read(struct plugin *plugin);
+/* Chat is not: its JSON is OpenAI's, which has a description of its own. */
+bool method_in_openapi(const struct method_entry *method);
 
 /* schema.c: the JSON Schema of what the model fills in of a response. */
 const char *schema_write(struct plugin *plugin, const struct type_entry *response);

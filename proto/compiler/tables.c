@@ -152,13 +152,15 @@ static void put_type(struct plugin *plugin, struct buf *out, const struct type_e
 
 static void put_method_lists(struct buf *out, const struct method_entry *method, size_t index)
 {
-    buf_printf(out, "static const struct contract_route routes_%zu[] = {", index);
+    if (method->n_routes > 0)
+        buf_printf(out, "static const struct contract_route routes_%zu[] = {", index);
     for (size_t i = 0; i < method->n_routes; i++) {
         buf_printf(out, "{\"%s\", ", method->routes[i].verb);
         put_literal(out, method->routes[i].path);
         buf_put_text(out, "}, ");
     }
-    buf_put_text(out, "};\n");
+    if (method->n_routes > 0)
+        buf_put_text(out, "};\n");
     if (method->contract->n_tools == 0)
         return;
     buf_printf(out, "static const char *const tools_%zu[] = {", index);
@@ -187,7 +189,8 @@ static void put_method(struct plugin *plugin, struct buf *out, size_t index)
         put_member(out, "stream_result", contract->stream_result);
     buf_printf(out, ",\n     .request = &message_%s, .response = &message_%s",
                method->request->symbol, method->response->symbol);
-    buf_printf(out, ",\n     .routes = routes_%zu, .n_routes = %zu", index, method->n_routes);
+    if (method->n_routes > 0)
+        buf_printf(out, ",\n     .routes = routes_%zu, .n_routes = %zu", index, method->n_routes);
     if (contract->n_tools > 0)
         buf_printf(out, ", .tools = tools_%zu, .n_tools = %zu", index, contract->n_tools);
     buf_printf(out, ",\n     .kind = %s, .cache = %s, .limit = %s", method->kind,

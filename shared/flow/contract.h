@@ -72,7 +72,8 @@ enum contract_limit { CONTRACT_LIMIT_DEFAULT, CONTRACT_LIMIT_HEAVY, CONTRACT_LIM
 enum contract_kind {
     CONTRACT_TEXT,       /* the model answers in plain text */
     CONTRACT_STRUCTURED, /* the model answers with JSON of answer_schema */
-    CONTRACT_HEALTH      /* built in, no model */
+    CONTRACT_HEALTH,     /* built in, no model */
+    CONTRACT_CHAT        /* built in: the messages of weir/v1/chat.proto */
 };
 
 struct contract_route {

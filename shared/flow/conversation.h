@@ -1,7 +1,7 @@
 /* What is said to a model: roles, texts and images, and how it should answer.
  *
- * A conversation and everything it points to live in the request's arena (or are static; schemas
- * have to be). The client reads it only inside llm_start. */
+ * A conversation and everything it points to live in the request's arena or is static. The
+ * client reads it only inside llm_start, but for the schema. */
 #ifndef WEIR_FLOW_CONVERSATION_H
 #define WEIR_FLOW_CONVERSATION_H
 
@@ -47,10 +47,13 @@ struct conversation {
     tick_ms deadline_ms;    /* nobody waits any longer than this; 0: not said */
     struct chat_message *messages;
     size_t n_messages;
-    struct span model;       /* empty: the client's default */
-    double temperature;      /* < 0: not said */
+    struct span model;  /* empty: the client's default */
+    size_t upstream;    /* the only one to be asked, from 1; 0: the usual ones, in their order */
+    double temperature; /* < 0: not said */
     long max_output_tokens;  /* 0: not said */
-    const char *schema;      /* JSON Schema of the answer; NULL: plain text */
+    const struct span *stop; /* texts before which the answer ends */
+    size_t n_stop;
+    const char *schema; /* JSON Schema of the answer, for as long as the call; NULL: plain text */
     const char *schema_name; /* "TranslateTextResponse" */
     const struct chat_tool *const *tools;
     size_t n_tools;

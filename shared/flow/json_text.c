@@ -367,3 +367,12 @@ bool json_text_number(const json_t *value, struct span *digits)
     *digits = span_make(json_string_value(value) + 1, json_string_length(value) - 1);
     return true;
 }
+
+bool json_text_is_object(struct span text, struct arena *scratch)
+{
+    json_t *tree = NULL;
+    struct json_error error;
+    bool is = json_text_load(text, scratch, &tree, &error) == JSON_FINE && json_is_object(tree);
+    json_decref(tree);
+    return is;
+}

@@ -1,4 +1,4 @@
-/* JSON text -> jansson's tree, within bounds, with errors that say where. Internal to json_read.
+/* JSON text -> jansson's tree, within bounds, with errors that say where.
  *
  * jansson alone would accept any depth up to its own, reports no path, and cannot hold integers
  * beyond 64 bits signed; so the bytes are looked over first. Pure; any thread. The tree's memory
@@ -23,5 +23,8 @@ MUST_USE enum json_result json_text_load(struct span text, struct arena *scratch
 
 /* Is `value` a long integer in disguise? Then *digits are its text, which lives with `value`. */
 bool json_text_number(const json_t *value, struct span *digits);
+
+/* Is `text` one JSON object, within the same bounds? */
+MUST_USE bool json_text_is_object(struct span text, struct arena *scratch);
 
 #endif

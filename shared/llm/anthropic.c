@@ -164,6 +164,10 @@ void anthropic_write(const struct dialect_request *request, struct buf *out)
     buf_put_char(out, ']');
     if (what->temperature >= 0) /* from 0 to 1 */
         buf_printf(out, ",\"temperature\":%.6g", what->temperature < 1 ? what->temperature : 1);
+    if (what->n_stop > 0) {
+        buf_put_text(out, ",\"stop_sequences\":");
+        writing_stop(what, out);
+    }
     write_tools(request, out);
     if (what->stream)
         buf_put_text(out, ",\"stream\":true");

@@ -58,7 +58,7 @@ void attempt_account(const struct llm_call *call, struct llm_account *account)
         .attempts = call->attempts, .stop = call->result.stop, .usage = call->spent};
     if (call->asked != NULL) {
         account->provider = call->asked->upstream->name;
-        account->fallback = call->asked != &call->client->lanes[0];
+        account->fallback = call->asked != call->first;
     }
     add_usage(&account->usage, &usage);
     if (account->usage.estimated)
@@ -252,7 +252,7 @@ static void begin(struct llm_call *call, const struct conversation *what)
 void attempt_first(struct llm_call *call, const struct conversation *what)
 {
     const struct llm_client *client = call->client;
-    call->lane = &call->client->lanes[0];
+    call->lane = call->first = &call->client->lanes[what->upstream > 0 ? what->upstream - 1 : 0];
     call->deadline_ms = call->started_ms + client->settings->total_timeout_ms;
     if (what->deadline_ms > 0 && what->deadline_ms < call->deadline_ms)
         call->deadline_ms = what->deadline_ms;
@@ -280,6 +280,14 @@ static uint64_t random_of(struct llm_client *client)
     return z ^ (z >> 31);
 }
 
+/* Is there another one to ask? A call for one of the named ones is for nobody else. */
+static bool another_left(const struct llm_call *call)
+{
+    const struct llm_client *client = call->client;
+    const struct lane *end = client->lanes + client->n_lanes - client->settings->n_named;
+    return call->lane + 1 < end;
+}
+
 static bool is_connection_error(const struct llm_call *call)
 {
     return call->ended && (call->fate == TRANSFER_UNREACHED || call->fate == TRANSFER_TIMED_OUT ||
@@ -302,7 +310,7 @@ static enum retry_answer decide(struct llm_call *call, uint64_t *wait_ms)
         .retries_most = client->settings->retries,
         .left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 0,
         .refused = breaker_wait_ms(&lane->upstream->breaker, now_ms) > 0,
-        .another_left = lane + 1 < client->lanes + client->n_lanes && now_ms < call->deadline_ms,
+        .another_left = another_left(call) && now_ms < call->deadline_ms,
         .random = random_of(client)};
     enum retry_answer answer = retry_decide(&question, wait_ms);
     if (answer == RETRY_SAME && !retry_budget_take(&lane->upstream->budget)) {

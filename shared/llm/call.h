@@ -73,6 +73,7 @@ struct llm_call {
     bool paid;    /* into this lane's retry budget */
     bool entered; /* the upstream's breaker, with `pass` */
     struct breaker_pass pass;
+    struct lane *first;        /* that is asked */
     struct lane *asked;        /* by the last attempt that went out */
     size_t asked_bytes;        /* of the conversation */
     struct llm_usage spent;    /* by attempts that are over */

@@ -155,7 +155,8 @@ struct llm_call *llm_start(struct llm_client *client, const struct conversation 
     call->stream = what->stream;
     call->started_ms = call->progress_ms = now_ms;
     client->live++;
-    if (client->n_lanes > 0)
+    must(what->upstream <= client->n_lanes);
+    if (what->upstream > 0 || client->n_lanes > client->settings->n_named)
         attempt_first(call, what);
     else
         local_start(call, what);

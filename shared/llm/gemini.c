@@ -113,7 +113,7 @@ static void write_config(const struct dialect_request *request, struct buf *out)
     const struct conversation *what = request->what;
     const char *comma = "";
     bool json = what->schema != NULL && what->n_tools == 0;
-    if (what->temperature < 0 && what->max_output_tokens <= 0 && !json)
+    if (what->temperature < 0 && what->max_output_tokens <= 0 && !json && what->n_stop == 0)
         return;
     buf_put_text(out, ",\"generationConfig\":{");
     if (what->temperature >= 0) {
@@ -122,6 +122,11 @@ static void write_config(const struct dialect_request *request, struct buf *out)
     }
     if (what->max_output_tokens > 0) {
         buf_printf(out, "%s\"maxOutputTokens\":%ld", comma, what->max_output_tokens);
+        comma = ",";
+    }
+    if (what->n_stop > 0) {
+        buf_printf(out, "%s\"stopSequences\":", comma);
+        writing_stop(what, out);
         comma = ",";
     }
     if (json)

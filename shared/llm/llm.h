@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024, LLM_UPSTREAMS_MOST = 8 };
+enum { LLM_ANSWER_BYTES = 4 * 1024 * 1024, LLM_UPSTREAMS_MOST = 16 };
 
 struct llm_upstream;
 struct tool_calls;
@@ -30,7 +30,9 @@ struct tool_calls;
 /* Settings; fixed after start. Strings are borrowed and must outlive the client. */
 struct llm_settings {
     struct llm_upstream *upstreams; /* in the order in which they are asked; not owned */
-    size_t n_upstreams;             /* LLM_UPSTREAMS_MOST at most; 0: the offline model */
+    size_t n_upstreams;             /* LLM_UPSTREAMS_MOST at most */
+    size_t n_named;                 /* the last ones, asked only by conversation.upstream; without
+                                       others, the offline model answers the rest */
     const char *ca_file;            /* NULL: the system's */
     uint64_t total_timeout_ms;      /* of a call, all its attempts together */
     uint64_t connect_timeout_ms;

@@ -1,6 +1,8 @@
 /* OpenAI's chat completions: writing requests. */
 #include "shared/llm/openai.h"
 
+#include "shared/llm/writing.h"
+
 /* Whatever the provider calls it; one that came from another provider may have no name. */
 static void write_id(struct buf *out, const struct chat_part *part)
 {
@@ -130,6 +132,10 @@ void openai_write(const struct dialect_request *request, struct buf *out)
         buf_printf(out, ",\"temperature\":%.6g", what->temperature);
     if (what->max_output_tokens > 0)
         buf_printf(out, ",\"max_tokens\":%ld", what->max_output_tokens);
+    if (what->n_stop > 0) {
+        buf_put_text(out, ",\"stop\":");
+        writing_stop(what, out);
+    }
     if (request->schema.len > 0)
         write_format(request, out);
     write_tools(what, out);

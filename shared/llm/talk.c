@@ -15,6 +15,10 @@ struct conversation *talk_copy(const struct conversation *what, struct arena *ar
     copy->model = copy_text(what->model, arena);
     if (what->request_id != NULL)
         copy->request_id = arena_copy(arena, span_of(what->request_id));
+    struct span *stop = arena_alloc(arena, what->n_stop * sizeof *stop);
+    for (size_t i = 0; i < what->n_stop; i++)
+        stop[i] = copy_text(what->stop[i], arena);
+    copy->stop = stop;
     const struct chat_tool **tools = arena_alloc(arena, what->n_tools * sizeof(struct chat_tool *));
     for (size_t i = 0; i < what->n_tools; i++)
         tools[i] = what->tools[i];

@@ -58,6 +58,15 @@ bool writing_system(const struct conversation *what, struct buf *out)
     return any;
 }
 
+void writing_stop(const struct conversation *what, struct buf *out)
+{
+    for (size_t i = 0; i < what->n_stop; i++) {
+        buf_put_char(out, i == 0 ? '[' : ',');
+        buf_put_json_string(out, what->stop[i]);
+    }
+    buf_put_char(out, ']');
+}
+
 void writing_object(struct buf *out, struct span text)
 {
     json_t *object = text.len > 0 ? json_loadb(text.at, text.len, 0, NULL) : NULL;

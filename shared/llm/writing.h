@@ -12,6 +12,8 @@ const char *writing_image_type(struct span url);
 /* Puts all texts of the system's messages, a blank line between them, inside a JSON string that the
  * caller opens and closes. Returns whether there were any. */
 bool writing_system(const struct conversation *what, struct buf *out);
+/* Puts the stop texts as a JSON array. */
+void writing_stop(const struct conversation *what, struct buf *out);
 /* Puts `text` as the JSON object that it is; {} where it is none, because a model wrote it. */
 void writing_object(struct buf *out, struct span text);
 /* Does the JSON Schema of an object have members? */

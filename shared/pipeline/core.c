@@ -16,6 +16,10 @@ static bool check_methods(const struct contract *contract, char error[256])
 {
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *method = &contract->methods[i];
+        if (method->kind == CONTRACT_CHAT) {
+            must(method->prompt == NULL);
+            continue;
+        }
         must(method->prompt != NULL || method->kind == CONTRACT_HEALTH);
         must(!method->streams || (method->text_field != SIZE_MAX && method->stream_result != NULL));
         must(method->kind != CONTRACT_STRUCTURED || method->response->answer_schema != NULL);

@@ -17,6 +17,7 @@
 struct authenticator;
 struct key_refresh;
 struct limits;
+struct chat_models;
 
 /* Fixed after start; any thread may read. */
 struct core {
@@ -25,10 +26,11 @@ struct core {
     const char *prompts_dir;      /* files that replace compiled-in ones; NULL or "": none */
     struct images_policy images;
     struct readiness *readiness;
-    struct sharing *sharing;  /* NULL: every call is answered anew; not owned */
-    struct limits *limits;    /* limits.h; NULL: none */
-    uint64_t (*now_ns)(void); /* monotonic; core_init sets tick_now_ns, tests set their own */
-    int64_t (*now_s)(void);   /* wall clock, since 1970; the same */
+    struct sharing *sharing;        /* NULL: every call is answered anew; not owned */
+    struct limits *limits;          /* limits.h; NULL: none */
+    const struct chat_models *chat; /* chat.h; NULL: only the usual model, which has no name */
+    uint64_t (*now_ns)(void);       /* monotonic; core_init sets tick_now_ns, tests set their own */
+    int64_t (*now_s)(void);         /* wall clock, since 1970; the same */
     struct authenticator *authenticator; /* owned; closed until it is set up */
     struct key_refresh *key_refresh;     /* NULL: no source of keys can be asked */
     uint64_t request_timeout_ms;

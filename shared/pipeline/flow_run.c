@@ -1,6 +1,7 @@
 #include "shared/pipeline/flow_run.h"
 
 #include "shared/flow/answer.h"
+#include "shared/pipeline/chat.h"
 #include "shared/pipeline/core.h"
 #include "shared/pipeline/meters.h"
 
@@ -228,6 +229,8 @@ static void on_done(void *context, const struct llm_result *result)
         verdict = verdict_of(VERDICT_UPSTREAM_INVALID);
         if (answer_tools(run, result))
             ask(run);
+    } else if (run->method->kind == CONTRACT_CHAT) {
+        run->answer = chat_answer(run->method, run->message, result, run->arena);
     } else {
         verdict = verdict_of(take_answer(run, result->text));
     }
@@ -272,7 +275,9 @@ bool flow_run_start(struct flow_run *run, struct verdict *verdict)
                                 .deadline_ms = run->deadline_ms,
                                 .temperature = -1,
                                 .stream = method->streams};
-    if (!prompt_render(run->prompt, run->message, run->arena, PROMPT_BYTES, &what)) {
+    if (method->kind == CONTRACT_CHAT) {
+        chat_conversation(core->chat, run->message, run->arena, &what);
+    } else if (!prompt_render(run->prompt, run->message, run->arena, PROMPT_BYTES, &what)) {
         *verdict = verdict_of(VERDICT_TOO_LARGE);
         return false;
     }

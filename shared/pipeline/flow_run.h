@@ -44,8 +44,8 @@ struct flow_run {
     /* The run's. */
     struct images images;
     struct dialogue dialogue;
-    struct llm_call *call; /* NULL when none runs */
-    ProtobufCMessage *answer;
+    struct llm_call *call;      /* NULL when none runs */
+    ProtobufCMessage *answer;   /* of a chat's stream: the last message */
     struct buf whole;           /* a stream's text so far; heap */
     uint64_t started_ns;        /* the call */
     uint64_t upstream_ns;       /* spent waiting for the model; 0: no call was made */

@@ -2,6 +2,7 @@
 #include "shared/pipeline/step.h"
 
 #include "shared/base/must.h"
+#include "shared/flow/wire.h"
 #include "shared/pipeline/follow.h"
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/meters.h"
@@ -13,8 +14,8 @@ static const struct step {
 } steps[] = {
     {"admit", step_admit},     {"address", step_address}, {"identity", step_identity},
     {"scope", step_scope},     {"subject", step_subject}, {"decode", step_decode},
-    {"content", step_content}, {"cache", step_cache},     {"flow", step_flow},
-    {"reply", step_reply},
+    {"content", step_content}, {"chat", step_chat},       {"cache", step_cache},
+    {"flow", step_flow},       {"reply", step_reply},
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
@@ -23,7 +24,7 @@ enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
 enum { DRAIN_RETRY_MS = 1000 };
 
 /* Until the body is known nothing large is allocated. */
-enum { ARENA_BUDGET_BYTES = 64 * 1024 };
+enum { ARENA_BUDGET_BYTES = 64 * 1024, LAST_BASE_BYTES = 16 * 1024 };
 
 void request_init(struct request *request, struct core_worker *worker, const struct port *port)
 {
@@ -105,6 +106,20 @@ enum step_result step_admit(struct request *request, struct verdict *verdict)
     return STEP_NEXT;
 }
 
+/* The message that ends a kept stream, if it has one; packed by this process. */
+static const ProtobufCMessage *unpack_last(struct request *request)
+{
+    struct span wire = request->share.kept->wire;
+    struct wire_error error;
+    ProtobufCMessage *last = NULL;
+    if (wire.len == 0)
+        return NULL;
+    request->arena.budget_bytes = request->arena.used_bytes + LAST_BASE_BYTES + 16 * wire.len;
+    must(wire_read(wire, request->given.method->response, &request->arena, &last, &error) ==
+         WIRE_FINE);
+    return last;
+}
+
 /* Sends a unary answer or a stream's whole text; then the request has ended well. */
 enum step_result step_reply(struct request *request, struct verdict *verdict)
 {
@@ -116,10 +131,10 @@ enum step_result step_reply(struct request *request, struct verdict *verdict)
         view.text = kept != NULL ? kept->whole : buf_span(&request->run.whole);
     } else {
         view.kind = MESSAGE_ANSWER;
-        view.message = request->run.answer;
         view.json = kept != NULL ? kept->json : SPAN_EMPTY;
-        view.wire = kept != NULL ? kept->wire : SPAN_EMPTY;
     }
+    view.message = kept != NULL && method->streams ? unpack_last(request) : request->run.answer;
+    view.wire = kept != NULL ? kept->wire : SPAN_EMPTY;
     (void)request->port->send(request, &view);
     *verdict = verdict_of(VERDICT_OK);
     return STEP_END;

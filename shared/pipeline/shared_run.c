@@ -53,20 +53,27 @@ void shared_run_leave(struct request *request, bool last)
     request->share.run = NULL;
 }
 
+static struct span pack(const ProtobufCMessage *message, struct arena *arena)
+{
+    if (message == NULL)
+        return SPAN_EMPTY;
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *wire = arena_alloc(arena, len);
+    (void)protobuf_c_message_pack(message, wire);
+    return span_make((const char *)wire, len);
+}
+
 /* Both encodings at once, whoever asks first. */
 static struct cache_entry *make_entry(struct shared_run *shared)
 {
     struct flow_run *run = &shared->run;
+    struct span wire = pack(run->answer, &shared->arena);
     if (run->method->streams)
-        return cache_entry_new_stream(flight_pieces(shared->flight), buf_span(&run->whole));
+        return cache_entry_new_stream(flight_pieces(shared->flight), buf_span(&run->whole), wire);
     struct buf json;
     buf_init(&json, NULL, JSON_BYTES);
     json_write(&json, run->method->response, run->answer);
-    size_t len = protobuf_c_message_get_packed_size(run->answer);
-    uint8_t *wire = arena_alloc(&shared->arena, len);
-    (void)protobuf_c_message_pack(run->answer, wire);
-    struct cache_entry *entry =
-        json.overflow ? NULL : cache_entry_new(buf_span(&json), span_make((const char *)wire, len));
+    struct cache_entry *entry = json.overflow ? NULL : cache_entry_new(buf_span(&json), wire);
     buf_fini(&json);
     return entry;
 }

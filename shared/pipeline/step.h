@@ -22,6 +22,7 @@ enum step_result step_scope(struct request *request, struct verdict *verdict);
 enum step_result step_subject(struct request *request, struct verdict *verdict);
 enum step_result step_decode(struct request *request, struct verdict *verdict);
 enum step_result step_content(struct request *request, struct verdict *verdict);
+enum step_result step_chat(struct request *request, struct verdict *verdict);
 enum step_result step_cache(struct request *request, struct verdict *verdict);
 enum step_result step_flow(struct request *request, struct verdict *verdict);
 enum step_result step_reply(struct request *request, struct verdict *verdict);
@@ -40,7 +41,7 @@ void identity_stop(struct request *request);
 /* Stops the request's call of the model, or leaves the one it shares, and settles time and tokens;
  * VERDICT_BAD counts against the model. */
 void flow_stop(struct request *request, enum verdict_blame blame);
-/* The prompt of the request's flow: the same for all of its life. */
+/* The prompt of the request's flow, the same for all of its life; NULL for what has none. */
 const struct prompt *request_prompt(struct request *request);
 /* Does the request wait for the model? */
 bool flow_waits(const struct request *request);

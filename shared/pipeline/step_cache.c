@@ -2,20 +2,26 @@
  * under way is joined; else the request leads a flight of its own. Says which in Cache-Status (RFC
  * 9211).
  */
+#include "shared/pipeline/chat.h"
 #include "shared/pipeline/follow.h"
 #include "shared/pipeline/step.h"
 
 #include "shared/flow/canonical.h"
+
+static struct span version_of(struct request *request)
+{
+    const struct prompt *prompt = request_prompt(request);
+    return prompt != NULL ? span_of(prompt_version(prompt)) : SPAN_EMPTY;
+}
 
 static void make_key(struct request *request)
 {
     const struct core *core = request->worker->core;
     const struct contract_method *method = request->given.method;
     request->share.canonical = canonical_write(method->request, request->message, &request->arena);
-    const struct cache_key_parts parts = {.flow = span_of(method->flow),
+    const struct cache_key_parts parts = {.flow = span_of(method->rpc_path),
                                           .model = span_of(core->sharing->model),
-                                          .prompt_version =
-                                              span_of(prompt_version(request_prompt(request))),
+                                          .prompt_version = version_of(request),
                                           .has_tenant = identity_is_known(&request->identity),
                                           .tenant = request->identity.tenant,
                                           .request = request->share.canonical};
@@ -125,7 +131,8 @@ enum step_result step_cache(struct request *request, struct verdict *verdict)
     (void)verdict;
     if (method->kind == CONTRACT_HEALTH)
         return STEP_NEXT;
-    if (request->worker->core->sharing == NULL || method->cache == CONTRACT_CACHE_NONE) {
+    if (request->worker->core->sharing == NULL || method->cache == CONTRACT_CACHE_NONE ||
+        (method->kind == CONTRACT_CHAT && !chat_is_kept(request->message))) {
         request->share.state = SHARE_BYPASS;
     } else {
         make_key(request);

@@ -75,6 +75,14 @@ static enum step_result read_wire(struct request *request, struct verdict *verdi
     return too_large(verdict);
 }
 
+static enum step_result read_body(struct request *request, struct verdict *verdict)
+{
+    if (request->given.decode != NULL)
+        return request->given.decode(request, verdict) == VERDICT_OK ? STEP_NEXT : STEP_END;
+    return request->given.encoding == REQUEST_JSON ? read_json(request, verdict)
+                                                   : read_wire(request, verdict);
+}
+
 enum step_result step_decode(struct request *request, struct verdict *verdict)
 {
     const struct contract_message *type = request->given.method->request;
@@ -84,8 +92,7 @@ enum step_result step_decode(struct request *request, struct verdict *verdict)
     }
     request->arena.budget_bytes =
         request->arena.used_bytes + DECODE_BASE_BYTES + DECODE_FACTOR * request->given.body.len;
-    enum step_result result = request->given.encoding == REQUEST_JSON ? read_json(request, verdict)
-                                                                      : read_wire(request, verdict);
+    enum step_result result = read_body(request, verdict);
     if (result != STEP_NEXT)
         return result;
     validate_defaults(type, request->message, request->identity.subject);

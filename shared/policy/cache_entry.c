@@ -26,11 +26,13 @@ struct cache_entry *cache_entry_new(struct span json, struct span wire)
     return entry;
 }
 
-struct cache_entry *cache_entry_new_stream(struct pieces *pieces, struct span whole)
+struct cache_entry *cache_entry_new_stream(struct pieces *pieces, struct span whole,
+                                           struct span wire)
 {
-    struct cache_entry *entry = make(whole.len);
+    struct cache_entry *entry = make(whole.len + wire.len);
     entry->pieces = pieces_ref(pieces);
     entry->whole = put(entry->data, whole);
+    entry->wire = put(entry->data + whole.len, wire);
     entry->bytes += pieces_memory_bytes(pieces);
     return entry;
 }

@@ -15,8 +15,8 @@
 struct cache_entry {
     atomic_uint refs;
     size_t bytes;          /* memory, this struct included */
-    struct span json;      /* unary: the answer as JSON */
-    struct span wire;      /* unary: the answer as protobuf; may be empty, as `json` never is */
+    struct span json;      /* unary: the answer as JSON; never empty */
+    struct span wire;      /* as protobuf: the answer, or a stream's last message; may be empty */
     struct pieces *pieces; /* streams, else NULL: one reference, complete */
     struct span whole;     /* streams: the text of all pieces */
     char data[];
@@ -25,7 +25,8 @@ struct cache_entry {
 /* One reference each. The spans are copied. */
 MUST_USE struct cache_entry *cache_entry_new(struct span json, struct span wire);
 /* Takes a reference of its own on `pieces`, which get no more. */
-MUST_USE struct cache_entry *cache_entry_new_stream(struct pieces *pieces, struct span whole);
+MUST_USE struct cache_entry *cache_entry_new_stream(struct pieces *pieces, struct span whole,
+                                                    struct span wire);
 MUST_USE struct cache_entry *cache_entry_ref(struct cache_entry *entry);
 /* Accepts NULL; returns NULL. */
 struct cache_entry *cache_entry_unref(struct cache_entry *entry);

@@ -17,7 +17,7 @@ struct cache_key {
 };
 
 struct cache_key_parts {
-    struct span flow;
+    struct span flow;           /* the rpc */
     struct span model;          /* provider and default model; the prompt may name another one */
     struct span prompt_version; /* of the prompt's source, its own model and settings included */
     bool has_tenant;

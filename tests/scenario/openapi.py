@@ -76,7 +76,9 @@ class Document(Scenario):
     def test_every_rpc_is_in_it(self):
         named = {operation.get("x-grpc-method") for _, _, operation in self.operations()}
         for full in self.weir.messages.methods:
-            if full.startswith("/weir."):
+            if full.startswith("/weir.v1.ChatService/"):  # its JSON is OpenAI's, described there
+                self.assertNotIn(full[1:], named)
+            elif full.startswith("/weir."):
                 self.assertIn(full[1:], named)
 
     def test_every_route_of_the_readme_is_in_it_and_no_other(self):

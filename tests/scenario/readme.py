@@ -160,7 +160,7 @@ class Routes(Scenario):
     def test_the_contract_is_in_the_table(self):
         by_rpc = {name: row for row in self.rows for name in ticked(row[1])}
         for full, method in self.weir.messages.methods.items():
-            if not full.startswith("/weir.v1."):
+            if not full.startswith("/weir.v1.FlowService/"):
                 continue
             with self.subTest(rpc=method.name):
                 self.assertIn(method.name, by_rpc)
@@ -170,6 +170,17 @@ class Routes(Scenario):
                     self.assertEqual(set(ticked(row[3])), self.fields(method.input_type))
                 if not method.server_streaming:
                     self.assertEqual(set(ticked(row[4])), self.fields(method.output_type))
+
+    def test_chat_has_a_section(self):
+        words = ticked(BLOCK.sub("", section("## OpenAI-compatible route")))
+        rpcs = [full for full in self.weir.messages.methods if "/weir.v1.ChatService/" in full]
+        self.assertEqual(len(rpcs), 2)
+        for full in rpcs:
+            service, name = full[1:].split("/")
+            self.assertIn(service, words)
+            self.assertIn(name, words)
+        verb, path = next(iter(self.bindings("/weir.v1.ChatService/Chat")))
+        self.assertIn(f"{verb} {path}", words)
 
     def test_the_table_is_served(self):
         for row in self.rows:

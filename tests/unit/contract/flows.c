@@ -66,7 +66,7 @@ enum { N_FLOWS = sizeof flow_rows / sizeof flow_rows[0] };
 static void has_every_flow(void **state)
 {
     (void)state;
-    assert_int_equal(weir_contract.n_methods, N_FLOWS);
+    assert_int_equal(weir_contract.n_methods, N_FLOWS + 2); /* and chat, alone and streamed */
     for (size_t i = 0; i < N_FLOWS; i++) {
         const struct flow_row *row = &flow_rows[i];
         const struct contract_method *method = method_named(row->rpc);
@@ -97,6 +97,24 @@ static void has_every_flow(void **state)
         if (!health)
             assert_string_equal(method->prompt, row->flow);
     }
+}
+
+static void chat_is_built_in(void **state)
+{
+    const struct contract_method *chat = method_named("Chat"), *stream = method_named("ChatStream");
+    (void)state;
+    assert_string_equal(chat->rpc_path, "/weir.v1.ChatService/Chat");
+    assert_string_equal(chat->routes[0].path, "/v1/chat/completions");
+    assert_int_equal(chat->n_routes, 1);
+    assert_int_equal(stream->n_routes, 0);
+    assert_string_equal(chat->flow, "chat_completions");
+    assert_string_equal(stream->flow, "chat_completions");
+    assert_ptr_equal(chat->request, stream->request);
+    assert_int_equal(chat->kind, CONTRACT_CHAT);
+    assert_int_equal(stream->kind, CONTRACT_CHAT);
+    assert_int_equal(chat->cache, CONTRACT_CACHE_STORE);
+    assert_false(chat->streams);
+    assert_true(stream->streams);
 }
 
 static const struct request_row {
@@ -179,7 +197,8 @@ static void requests_have_defaults_and_rules(void **state)
         assert_int_equal(field->rules.n_in + field->rules.min_items + field->rules.max_items, 0);
     }
     for (size_t i = 0; i < weir_contract.n_methods; i++)
-        n_fields += weir_contract.methods[i].request->pb->n_fields;
+        if (weir_contract.methods[i].kind != CONTRACT_CHAT)
+            n_fields += weir_contract.methods[i].request->pb->n_fields;
     assert_int_equal(n_fields, n);
 }
 
@@ -232,7 +251,8 @@ static void responses_have_sources(void **state)
             assert_ptr_equal(&method->response->fields[method->text_field], field);
     }
     for (size_t i = 0; i < weir_contract.n_methods; i++)
-        n_fields += weir_contract.methods[i].response->pb->n_fields;
+        if (weir_contract.methods[i].kind != CONTRACT_CHAT)
+            n_fields += weir_contract.methods[i].response->pb->n_fields;
     assert_int_equal(n_fields, n);
 }
 
@@ -319,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_every_flow),
+        cmocka_unit_test(chat_is_built_in),
         cmocka_unit_test(requests_have_defaults_and_rules),
         cmocka_unit_test(responses_have_sources),
         cmocka_unit_test(only_back_story_is_camel_cased),

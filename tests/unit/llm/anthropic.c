@@ -172,6 +172,11 @@ static void test_requests(void **state)
     check_request(&dialect_anthropic, &what,
                   "{'model':'test-model','max_tokens':4096,'messages':[{'role':'user','content':"
                   "[{'type':'text','text':'Go ahead.'}]}]}");
+    const struct span stop[] = {span_of("a\"b"), span_of("END")};
+    what = (struct conversation){.temperature = -1, .stop = stop, .n_stop = 2};
+    check_request(&dialect_anthropic, &what,
+                  "{'model':'test-model','max_tokens':4096,'messages':[{'role':'user','content':"
+                  "[{'type':'text','text':'Go ahead.'}]}],'stop_sequences':['a\\\"b','END']}");
 }
 
 static void test_schemas(void **state)

@@ -145,6 +145,11 @@ static void test_requests(void **state)
     what = (struct conversation){.temperature = -1};
     check_request(&dialect_gemini, &what,
                   "{'contents':[{'role':'user','parts':[{'text':'Go ahead.'}]}]}");
+    const struct span stop[] = {span_of("a\"b"), span_of("END")};
+    what = (struct conversation){.temperature = 0.5, .stop = stop, .n_stop = 2};
+    check_request(&dialect_gemini, &what,
+                  "{'contents':[{'role':'user','parts':[{'text':'Go ahead.'}]}],"
+                  "'generationConfig':{'temperature':0.5,'stopSequences':['a\\\"b','END']}}");
 }
 
 static void test_schemas(void **state)

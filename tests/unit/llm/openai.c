@@ -95,6 +95,9 @@ static void test_images_and_settings(void **state)
           "'stream_options':{'include_usage':true}}");
     what = (struct conversation){.messages = messages, .temperature = 0};
     check(&what, "{'model':'test-model','messages':[],'temperature':0}");
+    const struct span stop[] = {span_of("a\"b"), span_of("END")};
+    what = (struct conversation){.temperature = -1, .stop = stop, .n_stop = 2};
+    check(&what, "{'model':'test-model','messages':[],'stop':['a\\\"b','END']}");
 }
 
 #define QUOTED_SCHEMA                                                                              \

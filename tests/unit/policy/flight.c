@@ -374,8 +374,8 @@ static void late_joiners_get_the_prefix_and_then_follow(void **state)
     assert_string_equal(a.heard, "Once |upon |a|");
     assert_string_equal(b.heard, "Once |upon |a|");
     assert_int_equal(join(1, 2, true, &c), FLIGHT_JOINED);
-    struct flight_end end = {
-        .entry = cache_entry_new_stream(flight_pieces(pilot.flight), span_of("Once upon a"))};
+    struct flight_end end = {.entry = cache_entry_new_stream(flight_pieces(pilot.flight),
+                                                             span_of("Once upon a"), SPAN_EMPTY)};
     flight_land(pilot.flight, &end, &workers[0].executor);
     run_all();
     assert_string_equal(c.heard, "Once |upon |a|");

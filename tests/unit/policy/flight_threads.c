@@ -96,7 +96,7 @@ static void say_or_land(struct task *task)
     struct flight_end end = {.code = 5};
     (void)snprintf(text, sizeof text, "%u", call->key);
     if (!call->fails && call->streams)
-        end.entry = cache_entry_new_stream(flight_pieces(call->flight), span_of(text));
+        end.entry = cache_entry_new_stream(flight_pieces(call->flight), span_of(text), SPAN_EMPTY);
     else if (!call->fails)
         end.entry = cache_entry_new(span_of(text), SPAN_EMPTY);
     flight_land(call->flight, &end, draw(runner) % 2 == 0 ? &runner->executor : NULL);

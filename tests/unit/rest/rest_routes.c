@@ -45,7 +45,7 @@ static void every_route_of_the_contract_is_there(void **state)
             assert_string_equal(rest_route_allow(route),
                                 get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
         }
-    assert_int_equal(n, 14);
+    assert_int_equal(n, 15);
 }
 
 static void weir_answers_some_by_itself(void **state)
