@@ -16,7 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 GRPCURL = shutil.which("grpcurl", path=f"{ROOT}/build/tools:{os.environ['PATH']}")
 VERSIONS = ("v1", "v1alpha")
 SERVICES = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
-            "grpc.reflection.v1alpha.ServerReflection", "weir.v1.FlowService"]
+            "grpc.reflection.v1alpha.ServerReflection", "weir.v1.ChatService",
+            "weir.v1.FlowService"]
 
 
 # The messages of the protocol, by hand: fields of both are strings, bytes and messages.
