@@ -24,6 +24,12 @@ static enum log_level level_of(const char *name)
     return (enum log_level)i;
 }
 
+/* Before there are threads, so that all have it; what the jail adds comes later. */
+static void refuse_new_privileges(void)
+{
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 /* Secrets are in this memory: no core file, no ptrace by others of the same user. */
 static void keep_memory_private(void)
 {
@@ -61,6 +67,7 @@ int main(int argc, char **argv)
         config_fini(&config);
         return outcome == CONFIG_REFUSE ? 2 : 0;
     }
+    refuse_new_privileges();
     if (!config.debug)
         keep_memory_private();
     (void)signal(SIGPIPE, SIG_IGN);

@@ -138,7 +138,7 @@ class BadRequests(Scenario):
 
     def test_unknown_routes(self):
         for path in ("/", "/tell-jok", "/tell-joke/", "/tell-joke/x", "//tell-joke", "/TELL-JOKE",
-                     "/../tell-joke", "/%00", "/.env", "/weir.v1.FlowService/TellJoke",
+                     "/../tell-joke", "/%00", "/.env", "/weir.v1.FlowService/TellTale",
                      "/a" * 2000, "/%2e%2e/etc/passwd", "/tell-joke%2fstream"):
             for verb in ("GET", "POST"):
                 with self.subTest(path=path[:40], verb=verb):

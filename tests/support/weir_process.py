@@ -251,7 +251,9 @@ def run_once(*flags, settings=None, files=None, binary=None, modes=None, seconds
 
 def _environment(directory):
     given = {
-        "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:exitcode=99",
+        # The quarantine of freed memory is part of what tests measure as growth.
+        "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:exitcode=99:"
+                        "quarantine_size_mb=16",
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "LSAN_OPTIONS": f"suppressions={SUPPORT}/lsan.supp:print_suppressions=0",
         "TSAN_OPTIONS": f"suppressions={SUPPORT}/tsan.supp:exitcode=99:second_deadlock_stack=1",
