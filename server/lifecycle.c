@@ -3,6 +3,7 @@
 #include "server/admin.h"
 #include "server/announce.h"
 #include "server/authentication.h"
+#include "server/descriptors.h"
 #include "server/drain.h"
 #include "server/front_door.h"
 #include "server/gauges.h"
@@ -18,11 +19,9 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-/* Descriptors kept back for logs, loops, name look-ups and calls of the model. */
-enum { SPARE_DESCRIPTORS = 256, DRAIN_STEP_MS = 20, GOAWAY_MS = 500, LAST_LOG_MS = 200 };
+enum { DRAIN_STEP_MS = 20, GOAWAY_MS = 500, LAST_LOG_MS = 200 };
 
 struct life {
     const struct config *config;
@@ -47,34 +46,6 @@ struct life {
     struct drain_plan plan;
     uint64_t drained_since_ms;
 };
-
-static uint64_t raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 1024;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
-}
-
-/* A relayed connection takes three descriptors, one that goes to the C core alone two. */
-static size_t connection_cap(const struct config *config)
-{
-    uint64_t descriptors = raise_descriptor_limit();
-    uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t each = wiring_guarded(config) ? 3 : config->no_grpc ? 1 : 2;
-    uint64_t cap = (descriptors - spare) / each;
-    if (config->max_connections <= cap)
-        return config->max_connections;
-    struct log_line line;
-    log_begin(&line, LOG_WARNING, "lifecycle", "connections_lowered");
-    log_u64(&line, "wanted", config->max_connections);
-    log_u64(&line, "connections", cap);
-    log_u64(&line, "descriptors", descriptors);
-    log_end(&line);
-    return cap;
-}
 
 /* A flight that is alive may still hand tasks to workers. */
 static bool flights_are_done(const struct life *life)
@@ -340,7 +311,7 @@ static bool open_door(struct life *life)
         .no_grpc = config->no_grpc,
         .guard = config->grpc_guard,
         .tls = life->tls != NULL,
-        .max_connections = connection_cap(config),
+        .max_connections = descriptors_connections(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
     };

@@ -104,14 +104,16 @@ static void extensions_are_found_by_number(void **state)
 static void services_are_those_that_are_served(void **state)
 {
     const char *names[8] = {NULL};
-    size_t n = rpc_descriptors_services(*state, names, 8), everything = 0, health = 0;
-    assert_int_equal(n, 5);
+    size_t n = rpc_descriptors_services(*state, names, 8), everything = 0, health = 0, chat = 0;
+    assert_int_equal(n, 6);
     for (size_t i = 0; i < n; i++) {
         everything += strcmp(names[i], "weir_test.v1.EverythingService") == 0;
         health += strcmp(names[i], "grpc.health.v1.Health") == 0;
+        chat += strcmp(names[i], "weir.v1.ChatService") == 0;
     }
     assert_int_equal(everything, 1);
     assert_int_equal(health, 1);
+    assert_int_equal(chat, 1);
     names[1] = NULL;
     assert_int_equal(rpc_descriptors_services(*state, names, 1), n);
     assert_null(names[1]);
