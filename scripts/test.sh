@@ -16,4 +16,4 @@ scripts/build.sh release # the tests of what a release refuses start this one
 scripts/build.sh "$kind"
 export WEIR_RELEASE_BINARY=$PWD/build/release/weir
 export WEIR_TEST_SLOWNESS=${WEIR_TEST_SLOWNESS:-$slowness}
-ctest --test-dir "build/$kind" --output-on-failure --no-tests=error --parallel 2 "$@"
+ctest --test-dir "build/$kind" --output-on-failure --no-tests=error --parallel 3 "$@"
