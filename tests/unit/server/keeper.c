@@ -32,6 +32,8 @@ static _Atomic(const char *) answer; /* the whole response; NULL: silence until 
 static atomic_bool over;
 static char url[64];
 
+static pthread_mutex_t sending = PTHREAD_MUTEX_INITIALIZER; /* held while an answer is read */
+
 static void *serve(void *argument)
 {
     (void)argument;
@@ -45,12 +47,24 @@ static void *serve(void *argument)
         atomic_fetch_add(&asked, 1);
         while (atomic_load(&answer) == NULL && !atomic_load(&over))
             (void)poll(NULL, 0, 5);
+        (void)pthread_mutex_lock(&sending);
         const char *text = atomic_load(&answer);
         if (text != NULL)
             must(send(fd, text, strlen(text), MSG_NOSIGNAL) > 0);
+        (void)pthread_mutex_unlock(&sending);
         (void)close(fd);
     }
     return NULL;
+}
+
+/* Frees an answer that the server may just be sending, or may send next. */
+static void withdraw(char *text)
+{
+    (void)pthread_mutex_lock(&sending);
+    if (atomic_load(&answer) == text)
+        atomic_store(&answer, NULL);
+    (void)pthread_mutex_unlock(&sending);
+    free(text);
 }
 
 static char *response(const char *status, const char *body)
@@ -206,8 +220,8 @@ static void test_fetched_and_asked(void **state)
     (void)poll(NULL, 0, 30);
     assert_int_equal(keyring_generation(&authenticator.keyring), 2);
     assert_null(keeper_stop(keeper));
-    free(old);
-    free(new);
+    withdraw(old);
+    withdraw(new);
 }
 
 static void test_failures_keep_the_last_good_set(void **state)
@@ -241,8 +255,8 @@ static void test_failures_keep_the_last_good_set(void **state)
     assert_int_equal(stats.rejected + stats.waiting, 0);
     assert_null(keeper_stop(keeper));
     for (size_t i = 0; i < 4; i++)
-        free(bad[i]);
-    free(good);
+        withdraw(bad[i]);
+    withdraw(good);
 }
 
 /* A stop does not wait for a silent server, and whoever waits is told. */
@@ -306,8 +320,8 @@ static void test_public_key_file(void **state)
     write_file(a);
     wait_for_generation(3);
     assert_null(keeper_stop(keeper));
-    free(a);
-    free(b);
+    withdraw(a);
+    withdraw(b);
 }
 
 static size_t api_keys_now(void)
