@@ -38,11 +38,11 @@ static void check_value(size_t index, const char *text)
                                           ((const struct rate *)at)->count <= row->most));
         break;
     case CONFIG_COUNT_OR_OFF:
-        if (*(const uint64_t *)at == CONFIG_OFF) {
-            must(strcasecmp(text, "off") == 0);
-            break;
-        }
-        /* fallthrough */
+        must(strcmp(text, unset) == 0 ||
+             (*(const uint64_t *)at == CONFIG_OFF
+                  ? strcasecmp(text, "off") == 0
+                  : *(const uint64_t *)at >= row->least && *(const uint64_t *)at <= row->most));
+        break;
     default:
         must(strcmp(text, unset) == 0 || (*(const uint64_t *)at >= row->least * unit &&
                                           *(const uint64_t *)at <= row->most * unit));
