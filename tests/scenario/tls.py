@@ -277,7 +277,11 @@ class Identity(TlsCase):
                 got += part
 
     def events(self, weir, name, protocol):
-        return [e for e in weir.events(name) if e.get("protocol") == protocol]
+        """At least one; the log's thread may write it after the answer."""
+        def found():
+            return [e for e in weir.events(name) if e.get("protocol") == protocol]
+        wait_until(found, 5, f"{name} over {protocol}")
+        return found()
 
     def test_both_protocols(self):
         spiffe = self.authority.issue("/CN=cart", f"URI:{SPIFFE}")
