@@ -11,6 +11,7 @@ struct token {
     enum token_kind kind;
     struct span text; /* a string with its quotes */
     bool has_nul;     /* a string with \u0000 in it */
+    bool closed;      /* a string that has its end quote */
 };
 
 /* Integers of fewer digits fit in jansson's 64 bits signed. */
@@ -30,6 +31,7 @@ static void take_string(const char *at, const char *end, struct token *token)
             at++;
     }
     token->kind = TOKEN_STRING;
+    token->closed = at < end;
     token->text = span_make(from, (size_t)(at - from) + (at < end));
 }
 
@@ -41,7 +43,7 @@ static bool ends_word(char c)
 /* The token at or after `at`. */
 static struct token next_token(const char *at, const char *end)
 {
-    struct token token = {TOKEN_END, {at, 0}, false};
+    struct token token = {.kind = TOKEN_END, .text = {at, 0}};
     while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
         at++;
     if (at == end)
@@ -141,7 +143,7 @@ static struct span path_at(struct span text, size_t offset, struct arena *arena)
                 level->in_value = token.text.at[0] == ':';
             break;
         case TOKEN_STRING:
-            if (level != NULL && level->object && !level->in_value && token.text.len >= 2)
+            if (level != NULL && level->object && !level->in_value && token.closed)
                 level->key = span_make(token.text.at + 1, token.text.len - 2);
             break;
         case TOKEN_WORD:
