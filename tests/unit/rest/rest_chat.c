@@ -131,6 +131,7 @@ static void what_means_nothing_is_tolerated(void **state)
         "\"unknown\":{\"a\":[1,2,{}]}",
         "\"user\":\"u\",\"seed\":1,\"store\":false,\"metadata\":{},\"service_tier\":\"auto\"",
         "\"n\":1,\"top_p\":1.0,\"frequency_penalty\":0,\"presence_penalty\":0.0",
+        "\"tool_choice\":\"none\",\"function_call\":\"auto\",\"parallel_tool_calls\":true",
         "\"tools\":[],\"functions\":[],\"logprobs\":false,\"logit_bias\":{}",
         "\"n\":null,\"top_p\":null,\"tools\":null,\"stop\":null,\"temperature\":null",
         "\"stream\":null,\"stream_options\":null,\"response_format\":null,\"max_tokens\":null",
@@ -151,7 +152,10 @@ static void what_would_change_the_answer_is_refused(void **state)
     } rows[] = {
         {"\"tools\":[{}]", "tools"},
         {"\"tools\":true", "tools"},
+        {"\"tool_choice\":\"required\"", "tool_choice"},
+        {"\"tool_choice\":{\"type\":\"function\"}", "tool_choice"},
         {"\"functions\":[{}]", "functions"},
+        {"\"function_call\":{\"name\":\"f\"}", "function_call"},
         {"\"n\":2", "n"},
         {"\"n\":\"1\"", "n"},
         {"\"top_p\":0.9", "top_p"},
