@@ -8,8 +8,8 @@ static int digit_of(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 bool rest_chat_read_name(struct span path, struct arena *arena, char **name)
@@ -22,8 +22,12 @@ bool rest_chat_read_name(struct span path, struct arena *arena, char **name)
         int high = path.len - i > 2 ? digit_of(path.at[i + 1]) : -1;
         int low = high >= 0 ? digit_of(path.at[i + 2]) : -1;
         bool escaped = path.at[i] == '%' && low >= 0;
-        to[len++] = escaped ? (char)(high << 4 | low) : path.at[i];
-        i += escaped ? 2 : 0;
+        char c = path.at[i];
+        if (escaped) {
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        to[len++] = c;
     }
     to[len] = '\0';
     *name = to;

@@ -2,7 +2,6 @@
 #include "shared/llm/gemini.h"
 #include "shared/llm/reading.h"
 
-
 /* In a stream the counts grow until the end. */
 static void read_usage(const json_t *document, bool complete, struct llm_usage *usage)
 {
