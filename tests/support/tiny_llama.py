@@ -42,7 +42,7 @@ def _follows(index):
     for before in index.values():
         wanted.setdefault((before, index["</s>"]), 30.0)
         for place, byte in enumerate(JSON):
-            wanted.setdefault((before, of(bytes([byte]))), 20.0 - place)
+            wanted.setdefault((before, of(bytes([byte]))), 24.0 - 3 * place)
     return wanted
 
 
