@@ -147,5 +147,7 @@ enum verdict_code framing_check_decoded(const struct framing_head *head, struct 
         return refuse(detail, "There has to be an :authority.");
     if (head->has_nameless)
         return refuse(detail, "A header has no proper name.");
+    if (head->has_connection_field)
+        return refuse(detail, "Over HTTP/2 no header may be about the connection.");
     return VERDICT_OK;
 }

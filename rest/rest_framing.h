@@ -23,6 +23,7 @@ struct framing_head {
     size_t fields;
     size_t bytes; /* as HTTP/1.1 would have them */
     bool has_nameless;
+    bool has_connection_field; /* one that is about the connection (RFC 9113 section 8.2.2) */
 };
 
 MUST_USE enum verdict_code framing_check_decoded(const struct framing_head *head,

@@ -43,18 +43,33 @@ static struct span span_of_iovec(h2o_iovec_t bytes)
     return bytes.len > 0 ? span_make(bytes.base, bytes.len) : SPAN_EMPTY;
 }
 
+/* Without one, h2o takes the name of its configuration. */
+static struct span authority_of(const h2o_req_t *req)
+{
+    return req->input.authority.base == req->hostconf->authority.hostport.base
+               ? SPAN_EMPTY
+               : span_of_iovec(req->input.authority);
+}
+
+/* Those that h2o does not refuse itself. */
+static bool is_connection_field(struct span name)
+{
+    return span_is(name, "keep-alive") || span_is(name, "proxy-connection");
+}
+
 struct verdict rest_http2_check(const h2o_req_t *req)
 {
     struct verdict verdict = verdict_of(VERDICT_OK);
     struct framing_head head = {.method = span_of_iovec(req->input.method),
                                 .target = span_of_iovec(req->input.path),
-                                .authority = span_of_iovec(req->input.authority),
+                                .authority = authority_of(req),
                                 .fields = req->headers.size};
     head.bytes = head.method.len + head.target.len + head.authority.len;
     for (size_t i = 0; i < req->headers.size; i++) {
         const h2o_header_t *header = &req->headers.entries[i];
         head.bytes += header->name->len + header->value.len + sizeof ": \r\n" - 1;
         head.has_nameless |= header->name->len == 0;
+        head.has_connection_field |= is_connection_field(span_of_iovec(*header->name));
     }
     verdict.code = framing_check_decoded(&head, &verdict.detail);
     return verdict;
