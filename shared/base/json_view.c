@@ -290,6 +290,8 @@ static const char *string_end(const char *at)
 /* The end of the value that begins at `at`. */
 static const char *value_end(const char *at)
 {
+    static const bool is_mark[256] = {
+        ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true, [']'] = true};
     size_t levels = 0;
     if (*at == '"')
         return string_end(at);
@@ -299,12 +301,14 @@ static const char *value_end(const char *at)
         return at;
     }
     do {
+        while (!is_mark[(unsigned char)*at])
+            at++;
         if (*at == '"') {
             at = string_end(at);
             continue;
         }
-        levels += *at == '{' || *at == '[';
-        levels -= *at == '}' || *at == ']';
+        bool opens = *at == '{' || *at == '[';
+        levels = opens ? levels + 1 : levels - 1;
         at++;
     } while (levels > 0);
     return at;
