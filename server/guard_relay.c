@@ -255,7 +255,12 @@ static bool shake(struct relay *relay)
         return done == WIRE_AGAIN;
     relay->rpc =
         relay->use == TLS_RPC || (relay->use == TLS_EITHER && tls_speaks_h2(relay->wire.ssl));
-    relay->framed = relay->rpc && relay->guard->settings.rules;
+    /* Without TLS the front door has seen the preface. */
+    relay->http2 =
+        relay->use == TLS_REST_2 && (relay->wire.ssl == NULL || tls_speaks_h2(relay->wire.ssl));
+    relay->framed = relay->http2 || (relay->rpc && relay->guard->settings.rules);
+    if (relay->http2)
+        relay->frames.streams.most_bytes = relay->guard->settings.rest_body_bytes;
     relay->state = RELAY_OPENING;
     return relay->framed || relay_connect(relay);
 }
