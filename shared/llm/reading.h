@@ -7,10 +7,14 @@
 
 #include <jansson.h>
 
+enum { READING_WORD_BYTES = 41 };
+
 /* A JSON object without NUL and in UTF-8 only; NULL: it is none. */
 json_t *reading_parse(struct span text);
 /* Adds to result->reason. */
 void reading_note(struct llm_result *result, const char *text);
+/* Adds a word of the provider's lists: cut to harmless characters, and not many. */
+void reading_note_word(struct llm_result *result, const char *text);
 /* Adds the member, if it is a text or a number: a word of the provider's lists. */
 void reading_word(struct llm_result *result, const json_t *object, const char *member);
 void reading_end(struct llm_result *result, enum llm_end end, const char *reason);
