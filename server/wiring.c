@@ -2,13 +2,10 @@
 
 #include "shared/llm/upstream.h"
 
-/* What clients may take. The bounds of a whole request are settings; these are of its parts. */
+/* What clients may take, besides what is a setting. */
 enum {
     HANDSHAKE_MS = 5000,
-    HEAD_MS = 10000,
-    FRAME_MS = 20000,
-    MESSAGE_MS = 60000,
-    READ_MS = 30000,
+    HEADS_A_FRAME = 2, /* a frame may hold a whole head, and some data */
     LINGER_MS = 1000,
     RPC_IDLE_MS = 300000,
     RPC_AGE_MS = 1800000,
@@ -38,9 +35,9 @@ struct rest_settings wiring_rest(const struct config *config)
         .max_body_bytes = config->max_body_bytes,
         .http2_body_bytes = rest_body_bytes(config),
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
-        .head_timeout_ms = HEAD_MS,
-        .body_timeout_ms = MESSAGE_MS,
-        .read_timeout_ms = READ_MS,
+        .head_timeout_ms = config->head_timeout_ms,
+        .body_timeout_ms = config->body_timeout_ms,
+        .read_timeout_ms = config->read_timeout_ms,
         .gzip_min_bytes = config->gzip_min_bytes,
         .cors_allowed_origins = config->cors_allowed_origins,
         .trusted_hosts = config->trusted_hosts,
@@ -53,12 +50,12 @@ struct guard_settings wiring_guard(const struct config *config)
 {
     return (struct guard_settings){
         .handshake_ms = HANDSHAKE_MS,
-        .frame_ms = FRAME_MS,
-        .message_ms = MESSAGE_MS,
-        .read_ms = READ_MS,
-        .idle_ms = RPC_IDLE_MS + READ_MS,
+        .frame_ms = HEADS_A_FRAME * config->head_timeout_ms,
+        .message_ms = config->body_timeout_ms,
+        .read_ms = config->read_timeout_ms,
+        .idle_ms = RPC_IDLE_MS + config->read_timeout_ms,
         /* The C core asks clients to leave first, and waits for their calls. */
-        .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + READ_MS),
+        .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + config->read_timeout_ms),
         .leave_ms = RPC_AGE_MS,
         .rest_body_bytes = rest_body_bytes(config),
         .linger_ms = LINGER_MS,
@@ -73,7 +70,7 @@ struct rpc_settings wiring_rpc(const struct config *config)
         .queues = (unsigned)(config->workers < MOST_QUEUES ? config->workers : MOST_QUEUES),
         .connection_idle_ms = RPC_IDLE_MS,
         .connection_age_ms = RPC_AGE_MS,
-        .connection_grace_ms = config->request_timeout_ms + READ_MS,
+        .connection_grace_ms = config->request_timeout_ms + config->read_timeout_ms,
         .secure = config->tls_cert_file[0] != '\0',
     };
 }

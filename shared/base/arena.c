@@ -1,6 +1,7 @@
 /* Blocks double in size from 4 KiB to 256 KiB; a larger request gets a block of its own. */
 #include "shared/base/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -48,7 +49,8 @@ void arena_reset(struct arena *arena)
     arena->end = first->payload + first->size;
 }
 
-static void add_block(struct arena *arena, size_t size)
+/* False: there is no memory. */
+static bool add_block(struct arena *arena, size_t size)
 {
     size_t wanted = arena->blocks == NULL ? FIRST_BLOCK_BYTES : arena->blocks->size * 2;
     if (wanted > LARGEST_BLOCK_BYTES)
@@ -56,25 +58,35 @@ static void add_block(struct arena *arena, size_t size)
     if (wanted < size)
         wanted = size;
     struct arena_block *block = malloc(sizeof *block + wanted);
-    must(block != NULL);
+    if (block == NULL)
+        return false;
     block->older = arena->blocks;
     block->size = wanted;
     arena->blocks = block;
     arena->next = block->payload;
     arena->end = block->payload + wanted;
+    return true;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static void *take(struct arena *arena, size_t size)
 {
     must(size <= SIZE_MAX / 4);
     size_t rounded = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
     if (rounded == 0)
         rounded = _Alignof(max_align_t);
-    if (arena->next == NULL || (size_t)(arena->end - arena->next) < rounded)
-        add_block(arena, rounded);
+    bool fits = arena->next != NULL && (size_t)(arena->end - arena->next) >= rounded;
+    if (!fits && !add_block(arena, rounded))
+        return NULL;
     void *at = arena->next;
     arena->next += rounded;
     arena->used_bytes += rounded;
+    return at;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    void *at = take(arena, size);
+    must(at != NULL);
     return at;
 }
 
@@ -82,7 +94,7 @@ void *arena_try(struct arena *arena, size_t size)
 {
     if (size > arena->budget_bytes || arena->used_bytes > arena->budget_bytes - size)
         return NULL;
-    return arena_alloc(arena, size);
+    return take(arena, size);
 }
 
 void *arena_zero(struct arena *arena, size_t size)

@@ -4,7 +4,7 @@
  *
  * Two ways in. arena_alloc is for sizes that the code chooses (or that a cap already bounds): it
  * never fails, running out of memory ends the process. arena_try is for sizes that a peer chooses:
- * it returns NULL past the budget, which is an ordinary error. Both count towards the budget; what
+ * it returns NULL past the budget, or where memory is out, which is an ordinary error. Both count towards the budget; what
  * is left of a block when the next one is begun does not, so real memory is at most about twice. */
 #ifndef WEIR_BASE_ARENA_H
 #define WEIR_BASE_ARENA_H
@@ -33,7 +33,7 @@ void arena_reset(struct arena *arena);
 
 /* `size` bytes aligned for any type, not cleared; never NULL, also for size 0. */
 MUST_USE void *arena_alloc(struct arena *arena, size_t size);
-/* The same, or NULL when the budget does not allow it. */
+/* The same, or NULL when the budget does not allow it, or there is no memory. */
 MUST_USE void *arena_try(struct arena *arena, size_t size);
 /* `size` zero bytes; never NULL. */
 MUST_USE void *arena_zero(struct arena *arena, size_t size);

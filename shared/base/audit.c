@@ -35,6 +35,7 @@ static struct audit_file *file;
 static struct pending writing;
 static uint64_t reported[AUDIT_KINDS]; /* of `left_out` */
 static tick_ms tended_ms;
+static bool failing; /* the file could not be written when it was tried last */
 
 static struct {
     pthread_mutex_t mutex;
@@ -181,14 +182,17 @@ static bool write_pending(uint64_t now_s)
     (void)pthread_mutex_unlock(&synced.mutex);
     if (writing.len == 0)
         return false;
-    if (audit_file_write(file, span_make(writing.text, writing.len), now_s))
-        return true;
-    (void)pthread_mutex_lock(&synced.mutex);
-    bool first = synced.stats.not_written == 0;
-    synced.stats.not_written += writing.lines;
-    (void)pthread_mutex_unlock(&synced.mutex);
-    if (first)
-        log_event(LOG_ERROR, "audit", "file_not_written", "setting", "AUDIT_LOG_FILE");
+    bool written = audit_file_write(file, span_make(writing.text, writing.len), now_s);
+    if (!written) {
+        (void)pthread_mutex_lock(&synced.mutex);
+        synced.stats.not_written += writing.lines;
+        (void)pthread_mutex_unlock(&synced.mutex);
+    }
+    if (written == failing) {
+        failing = !written;
+        log_event(failing ? LOG_ERROR : LOG_INFO, "audit",
+                  failing ? "file_not_written" : "file_written_again", "setting", "AUDIT_LOG_FILE");
+    }
     return true;
 }
 

@@ -136,18 +136,29 @@ void audit_file_tend(struct audit_file *file, uint64_t now_s)
     remove_old(file, now_s);
 }
 
+/* All of it, or nothing but an error: a record that is cut would spoil the one that follows. */
+static bool append(int fd, struct span lines)
+{
+    off_t before = lseek(fd, 0, SEEK_END);
+    while (lines.len > 0) {
+        ssize_t written = write(fd, lines.at, lines.len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            (void)!ftruncate(fd, before);
+            return false;
+        }
+        lines = span_from(lines, (size_t)written);
+    }
+    return true;
+}
+
 bool audit_file_write(struct audit_file *file, struct span lines, uint64_t now_s)
 {
     audit_file_tend(file, now_s);
-    if (file->fd < 0)
+    if (file->fd < 0 || !append(file->fd, lines))
         return false;
-    while (lines.len > 0) {
-        ssize_t written = write(file->fd, lines.at, lines.len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        lines = span_from(lines, (size_t)written);
+    if (lines.len > 0) {
         file->empty = false;
         file->segment = segment_of(file, now_s);
     }

@@ -23,6 +23,7 @@ static bool (*chore)(bool last);
 
 /* The log thread's. */
 static uint64_t reported; /* of `dropped` */
+static bool torn;         /* the output ends within a line */
 
 /* Shared. */
 static atomic_bool running;
@@ -46,22 +47,42 @@ bool log_is_on(enum log_level level)
     return level >= least_level;
 }
 
-static void write_all(struct span text)
+/* Takes from *text what was written. False: nobody reads, or there is no room on the disk. */
+static bool write_all(struct span *text)
 {
-    while (text.len > 0) {
-        ssize_t written = write(output_fd, text.at, text.len);
+    while (text->len > 0) {
+        ssize_t written = write(output_fd, text->at, text->len);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0 && errno == EAGAIN) {
             struct pollfd ready = {.fd = output_fd, .events = POLLOUT};
             if (poll(&ready, 1, 100) == 0 && atomic_load(&stopping))
-                return;
+                return false;
             continue;
         }
         if (written <= 0)
-            return; /* nobody reads any more */
-        text = span_from(text, (size_t)written);
+            return false;
+        torn = text->at[written - 1] != '\n';
+        *text = span_from(*text, (size_t)written);
     }
+    return true;
+}
+
+static uint64_t count_lines(struct span text)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.at[i] == '\n';
+    return n;
+}
+
+/* Writes whole lines, in two pieces. Returns how many are lost, whole or in part. */
+static uint64_t write_lines(struct span first, struct span second)
+{
+    struct span newline = span_of("\n");
+    if ((!torn || write_all(&newline)) && write_all(&first) && write_all(&second))
+        return 0;
+    return count_lines(first) + count_lines(second);
 }
 
 /* The thread ends: its ring is another's, once that takes it. */
@@ -133,7 +154,7 @@ void log_end(struct log_line *line)
         return;
     struct span text = log_finish(line);
     if (is_log_thread) {
-        write_all(text);
+        (void)atomic_fetch_add(&dropped, write_lines(text, SPAN_EMPTY));
         return;
     }
     if (!atomic_load(&running)) {
@@ -168,15 +189,14 @@ static bool drain(void)
         size_t len = log_ring_peek(ring, pieces);
         if (len == 0)
             continue;
-        write_all(pieces[0]);
-        write_all(pieces[1]);
+        (void)atomic_fetch_add(&dropped, write_lines(pieces[0], pieces[1]));
         log_ring_drop(ring, len);
         any = true;
     }
     return any;
 }
 
-/* Returns whether there was anything. */
+/* Returns whether there was anything, and it could be said. */
 static bool report_dropped(void)
 {
     uint64_t now = atomic_load(&dropped);
@@ -185,7 +205,8 @@ static bool report_dropped(void)
     struct log_line line;
     log_begin(&line, LOG_WARNING, "log", "log_dropped");
     log_u64(&line, "lines", now - reported);
-    log_end(&line);
+    if (line.on && write_lines(log_finish(&line), SPAN_EMPTY) > 0)
+        return false; /* no loss of its own: there will be another */
     reported = now;
     return true;
 }
@@ -256,19 +277,14 @@ void log_start(const struct log_settings *settings)
 
 void log_stop(unsigned wait_ms)
 {
-    struct timespec until;
+    const struct timespec pause = {.tv_nsec = 1000000L};
+    uint64_t one = 1, due_ns = tick_now_ns() + wait_ms * UINT64_C(1000000);
     if (!atomic_exchange(&running, false))
         return;
     atomic_store(&stopping, true);
-    uint64_t one = 1;
     (void)!write(wake_fd, &one, sizeof one);
-    must(clock_gettime(CLOCK_REALTIME, &until) == 0);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    /* A reader that takes nothing must not keep the process: the thread is then left behind. */
-    (void)pthread_timedjoin_np(thread, NULL, &until);
+    /* A reader that takes nothing must not keep the process: the thread is then left behind. Not
+     * pthread_timedjoin_np: its clock can be set back. */
+    while (pthread_tryjoin_np(thread, NULL) == EBUSY && tick_now_ns() < due_ns)
+        (void)nanosleep(&pause, NULL);
 }

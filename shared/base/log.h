@@ -2,8 +2,9 @@
  *
  * A line is built on the caller's stack and handed to the calling thread's ring; the log thread
  * takes it from there and writes it to the output. Nothing here blocks: a full ring drops the line
- * and counts it, and the log thread reports the count as an event ("log_dropped") when it can. Any
- * thread may log. Before log_start and after log_stop lines go straight to standard error.
+ * and counts it, and so does an output that is closed or full; the log thread reports the count as
+ * an event ("log_dropped") when it can. Any thread may log. Before log_start and after log_stop
+ * lines go straight to standard error.
  *
  * Text from outside is only ever a field value: it is escaped and cut to 512 bytes, so it cannot
  * break out of its line (V5). Secrets and message bodies are never passed here (O2). */

@@ -9,8 +9,9 @@ struct entry {
     unsigned char digest[TOKEN_DIGEST_BYTES];
     uint64_t generation;
     int64_t expires_s;
-    uint64_t used; /* the shard's clock when it was last found; 0: the entry is free */
-    char *text;    /* owned: subject, tenant, scopes, one behind the other, a NUL behind each */
+    int64_t since_s; /* when it was verified: if the clock is set back, it is verified anew */
+    uint64_t used;   /* the shard's clock when it was last found; 0: the entry is free */
+    char *text;      /* owned: subject, tenant, scopes, one behind the other, a NUL behind each */
     size_t subject_len, tenant_len, scopes_len;
 };
 
@@ -84,7 +85,8 @@ static struct entry *set_of(const struct token_memory *memory, struct shard *sha
 
 static bool is_of_use(const struct entry *entry, uint64_t generation, int64_t now_s)
 {
-    return entry->used != 0 && entry->generation == generation && now_s < entry->expires_s;
+    return entry->used != 0 && entry->generation == generation && now_s >= entry->since_s &&
+           now_s < entry->expires_s;
 }
 
 static struct entry *find_locked(struct entry *set, const struct token_digest *digest)
@@ -171,6 +173,7 @@ void token_memory_put(struct token_memory *memory, const struct token_digest *di
     shard->stats.stored++;
     *entry = (struct entry){.generation = generation,
                             .expires_s = claims->expires_s,
+                            .since_s = now_s,
                             .used = ++shard->clock,
                             .text = text,
                             .subject_len = claims->subject.len,

@@ -22,17 +22,17 @@ SLOW = {
     "a preface alone": (True, http2.PREFACE, b"", 5),
     "half of the SETTINGS": (True, OPENING[:-4], b"", 5),
     "a preface in drops": (True, b"", http2.PREFACE, 5),
-    "half a frame": (True, HALF_FRAME, b"", 20),
-    "a frame in drops": (True, HALF_FRAME[:-15], b"x" * 15, 20),
-    "half a header block": (True, HALF_BLOCK, b"", 20),
-    "half a head": (False, HEAD, b"", 10),
-    "a head in drops": (False, HEAD, b"X-Slow: " + b"y" * 1000, 10),
+    "half a frame": (True, HALF_FRAME, b"", 8),
+    "a frame in drops": (True, HALF_FRAME[:-15], b"x" * 15, 8),
+    "half a header block": (True, HALF_BLOCK, b"", 8),
+    "half a head": (False, HEAD, b"", 4),
+    "a head in drops": (False, HEAD, b"X-Slow: " + b"y" * 1000, 4),
 }
 SPARE_S = 7  # looks are taken now and then
 
 
 class Slow(Hostile):
-    settings = {"KEEP_ALIVE_TIMEOUT": "30s"}
+    settings = {"KEEP_ALIVE_TIMEOUT": "30s", "HEAD_TIMEOUT": "4s"}  # 8 s for a frame
 
     def drip(self, name, ended):
         grpc, at_once, drops, _ = SLOW[name]

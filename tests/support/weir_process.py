@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -171,6 +172,12 @@ class Weir:
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def metric(self, name):
+        """The value of a metric without labels."""
+        got = self.raw(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                       port=self.admin_port).decode()
+        return int(re.search(rf"^{name}(?:_total)? (\d+)", got, re.MULTILINE)[1])
 
     def __enter__(self):
         return self

@@ -121,9 +121,23 @@ static void test_zero_and_copy(void **state)
     arena_fini(&arena);
 }
 
+/* Where malloc has none, a size that a peer chose is refused like one past the budget. */
+static void test_try_without_memory(void **state)
+{
+    struct arena arena;
+    (void)state;
+    arena_init(&arena, SIZE_MAX);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they end the process */
+    assert_null(arena_try(&arena, SIZE_MAX / 8));
+#endif
+    assert_non_null(arena_try(&arena, 100));
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_try_without_memory),
         cmocka_unit_test(test_hands_out_distinct_aligned_memory),
         cmocka_unit_test(test_size_zero_is_not_null),
         cmocka_unit_test(test_large_requests_get_a_block_of_their_own),

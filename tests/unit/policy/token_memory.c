@@ -62,6 +62,16 @@ static bool find(const char *token, uint64_t generation, int64_t now_s)
     return found;
 }
 
+/* What was good then may not be good yet. */
+static void test_a_clock_that_is_set_back(void **state)
+{
+    (void)state;
+    put("token", 1, 100);
+    assert_true(find("token", 1, 0));
+    assert_false(find("token", 1, -1));
+    assert_true(find("token", 1, 99));
+}
+
 static void test_digest(void **state)
 {
     (void)state;
@@ -225,6 +235,7 @@ static void test_many_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_clock_that_is_set_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_digest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_until_it_expires, setup, teardown),
         cmocka_unit_test_setup_teardown(test_until_the_keys_change, setup, teardown),

@@ -91,6 +91,9 @@ static void test_defaults(void **state)
     assert_string_equal(config.log_format, "json");
     assert_string_equal(config.log_level, "info");
     assert_int_equal(config.keep_alive_timeout_ms, 75000);
+    assert_int_equal(config.head_timeout_ms, 10000);
+    assert_int_equal(config.body_timeout_ms, 60000);
+    assert_int_equal(config.read_timeout_ms, 30000);
     assert_int_equal(config.shutdown_grace_ms, 10000);
     assert_int_equal(config.request_timeout_ms, 120000);
     assert_int_equal(config.llm_timeout_ms, 120000);
