@@ -34,8 +34,17 @@ function operations() {
 
 const mediaOf = (response) => Object.entries(resolve(response)?.content ?? {})[0] ?? [];
 const streams = (operation) => mediaOf(operation.about.responses["200"])[0] === "text/event-stream";
-const requestOf = (operation) =>
-  resolve(operation.about.requestBody?.content["application/json"].schema);
+/** The fields of the body, or those of the path. */
+function requestOf({ about }) {
+  if (about.requestBody) return resolve(about.requestBody.content["application/json"].schema);
+  const inPath = (about.parameters ?? []).map(resolve).filter((each) => each.in === "path");
+  return { required: inPath.map((each) => each.name), properties: Object.fromEntries(
+    inPath.map((each) => [each.name, { description: each.description, ...each.schema }])) };
+}
+
+/** The operation's path with the values of its fields, which are JSON text, in their places. */
+const pathOf = ({ path }, text) =>
+  path.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(JSON.parse(text)[name] ?? ""));
 
 /** The rules of a field, in words. */
 function rules(schema, required) {
@@ -277,7 +286,7 @@ class Result {
 
 async function send(operation, fields, result, button) {
   if (button.leave) return button.leave.abort();
-  const text = operation.about.requestBody ? body(fields) : undefined;
+  const text = body(fields);
   if (text === null) return;
   const label = button.textContent;
   button.leave = new AbortController();
@@ -285,9 +294,9 @@ async function send(operation, fields, result, button) {
   button.setAttribute("aria-busy", "true");
   result.start();
   try {
-    const response = await fetch(operation.path, {
-      method: operation.verb, headers: headers(operation), body: text, credentials: "omit",
-      signal: button.leave.signal });
+    const response = await fetch(pathOf(operation, text), {
+      method: operation.verb, headers: headers(operation), credentials: "omit",
+      body: operation.about.requestBody ? text : undefined, signal: button.leave.signal });
     await result.show(response, fields);
   } catch (error) {
     if (error.name === "AbortError") result.say("Stopped", true, `after ${result.seconds()}`);
@@ -311,7 +320,7 @@ function credentials() {
 }
 
 function asCurl(operation, text) {
-  const words = [`curl -s${streams(operation) ? "N" : ""} ${location.origin}${operation.path}`,
+  const words = [`curl -s${streams(operation) ? "N" : ""} ${location.origin}${pathOf(operation, text)}`,
     ...credentials()];
   if (operation.about.requestBody)
     words.push("-H 'Content-Type: application/json'", `-d ${quote(text)}`);
@@ -374,9 +383,8 @@ function card(operation) {
     field(operation, name, property, schema.required?.includes(name)));
   const result = new Result(operation.path);
   const button = make("button", { className: "send" }, "Send");
-  const text = () => (about.requestBody ? body(fields) : "{}");
   const with_text = (command) => () => {
-    const sent = text();
+    const sent = body(fields);
     return sent === null ? null : command(operation, sent);
   };
   const form = make("form", { noValidate: true }, ...fields.map((each) => each.whole),
