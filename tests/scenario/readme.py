@@ -225,6 +225,13 @@ class Tables(unittest.TestCase):
         scripts = next(row for row in table if row[0] == "`scripts/`")
         self.assertEqual(set(ticked(scripts[1])), set(os.listdir(os.path.join(ROOT, "scripts"))))
 
+    def test_links_within_it_lead_somewhere(self):
+        titles = re.findall(r"^#+ (.*)$", BLOCK.sub("", README), re.M)
+        known = {re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-") for title in titles}
+        found = set(re.findall(r"\]\(#([^)]*)\)", README))
+        self.assertGreater(len(found), 10)
+        self.assertEqual(found - known, set())
+
     def test_files_that_the_text_names_exist(self):
         names = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
         names += re.findall(r"\b(?:scripts|proto)/[\w./-]+", BLOCK.sub("", README))
