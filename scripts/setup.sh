@@ -18,7 +18,7 @@ test_packages=(
   python3 python3-grpcio python3-protobuf python3-venv python3-yaml
   chromium chromium-driver fonts-dejavu-core
 )
-bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
+bench_packages=(nginx-light wrk nghttp2-client curl procps python3 valgrind)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
 googleapis_package=golang-github-grpc-ecosystem-grpc-gateway-dev
 
