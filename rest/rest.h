@@ -1,4 +1,4 @@
-/* The REST and SSE listener: HTTP/1.1 <-> struct request, on h2o.
+/* The REST and SSE listener: HTTP/1.1 and, if wanted, HTTP/2 <-> struct request, on h2o.
  *
  * One `struct rest` a process (fixed after start), one `struct rest_worker` a worker (owner thread
  * only). It never accepts: the front door hands connections over. */
@@ -16,6 +16,10 @@ struct rest_worker;
 
 struct rest_settings {
     size_t max_body_bytes;
+    bool http2;
+    /* A body up to this is read before it is refused, over HTTP/2: h2o cannot answer before. What
+     * one connection may have held of them is the guard's to bound. */
+    size_t http2_body_bytes;
     uint64_t keep_alive_timeout_ms; /* idle between requests */
     uint64_t handshake_timeout_ms;  /* for TLS */
     uint64_t head_timeout_ms;       /* for the head of a request, and for the first byte of all */
@@ -42,10 +46,17 @@ MUST_USE struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s
                                              struct core_worker *worker);
 /* Takes a connected, non-blocking socket over; owns `fd` from here on. */
 void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *peer);
-/* The same for one whose TLS has been taken off, and whose end somebody else counts. `certificate`
- * is NULL or a reference that becomes the worker's. */
-void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
-                               struct certificate *certificate);
+/* A connection that comes through somebody who counts its end, and its TLS and the floods of HTTP/2
+ * are kept off by. */
+struct rest_relayed {
+    struct peer peer;
+    struct certificate *certificate; /* NULL, or a reference that becomes the worker's */
+    bool secure;                     /* it came over TLS */
+    bool http2;                      /* it speaks that, which has to be on; else HTTP/1.1 */
+};
+
+void rest_worker_adopt_relayed(struct rest_worker *worker, int fd,
+                               const struct rest_relayed *relayed);
 /* Every connection ends after its next response. Idle ones are closed, at once or, where a request
  * may be on its way (they were in use a moment ago, or have sent a part of it), a little later. */
 void rest_worker_drain(struct rest_worker *worker);

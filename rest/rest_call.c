@@ -96,7 +96,7 @@ void rest_respond(struct rest_worker *worker, h2o_req_t *req, int status, const 
 /* Our own TLS; or the word of a proxy, if that is one of ours. */
 static bool is_https(h2o_req_t *req, const struct request *request)
 {
-    if (rest_connection_of(req)->relayed)
+    if (rest_connection_of(req)->secure)
         return true;
     return request->behind_proxy && rest_says_https(rest_header_find(req, "x-forwarded-proto"));
 }
@@ -230,8 +230,12 @@ static void dispose(void *pointer)
 {
     struct rest_call *call = pointer;
     call->req = NULL;
-    if (call->connection->call == call)
-        call->connection->call = NULL;
+    if (call->next != NULL)
+        call->next->previous = call->previous;
+    if (call->previous != NULL)
+        call->previous->next = call->next;
+    else
+        call->connection->calls = call->next;
     call->connection->active_ms = tick_now_ms();
     if (!call->request.finished)
         request_abandon(&call->request);
@@ -247,9 +251,12 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
     memset(call, 0, sizeof *call);
     call->connection = connection;
     call->req = req;
-    connection->call = call;
+    call->next = connection->calls;
+    if (call->next != NULL)
+        call->next->previous = call;
+    connection->calls = call;
     connection->patience = (struct rest_patience){.served = true};
-    call->speech = rest_speech_of(route, rest_header_find(req, "content-type"),
+    call->speech = rest_speech_of(route, rest_path_of(req), rest_header_find(req, "content-type"),
                                   rest_header_find(req, "connect-protocol-version"));
     call->port = port_of(call->speech.dialect);
     request_init(&call->request, connection->worker->core_worker, &call->port);
@@ -261,7 +268,7 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
                                .client_request_id = rest_header_find(req, "x-request-id"),
                                .peer = connection->peer,
                                .certificate = connection->certificate,
-                               .secure = connection->relayed,
+                               .secure = connection->secure,
                                .received_ns = tick_now_ns()};
     if (rest_chat_has(route))
         rest_chat_begin(call);
@@ -272,6 +279,8 @@ static struct verdict check_framing(h2o_req_t *req)
 {
     struct verdict verdict = verdict_of(VERDICT_OK);
     h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
+    if (rest_connection_of(req)->http2)
+        return rest_http2_check(req);
     verdict.code =
         framing_check(span_make(socket->input->bytes, socket->input->size), &verdict.detail);
     if (verdict.code != VERDICT_OK)
@@ -393,9 +402,9 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
         return 0;
     }
     /* The answer may come, and the call go, before this returns; a call that stays is the
-     * connection's. */
+     * connection's. Over HTTP/2 h2o itself sees who leaves. */
     run_flow(call, route->rpc != NULL ? route->rpc : get ? route->get : route->post);
-    if (connection->call != NULL && !connection->call->request.finished)
-        rest_leave_begin(connection->call);
+    if (!connection->http2 && connection->calls != NULL && !connection->calls->request.finished)
+        rest_leave_begin(connection->calls);
     return 0;
 }

@@ -29,12 +29,26 @@ static tick_ms end_of(const struct rest_connection *connection)
                                     : connection->active_ms + LINGER_MS;
 }
 
+/* The guard has asked the client to open no more streams, which takes a while to arrive. Bodies may
+ * be on their way; who is still at it when the time for that is over may lose them. */
+static tick_ms end_of_http2(struct rest_connection *connection, tick_ms now_ms)
+{
+    const struct rest_worker *worker = connection->worker;
+    if (connection->socket->bytes_read != connection->bytes_seen)
+        connection->active_ms = now_ms;
+    connection->bytes_seen = connection->socket->bytes_read;
+    tick_ms last_ms = worker->drained_ms + HALF_READ_MS;
+    tick_ms end_ms = connection->active_ms + LINGER_MS;
+    return worker->cut ? 0 : end_ms < last_ms ? end_ms : last_ms;
+}
+
 /* At the end of input h2o closes what has no response under way. A response that is still to begin
  * ends its connection by itself, and says so; one that has begun has told the client that the
  * connection stays, so that lingers like any other. */
 static void look_at(struct rest_connection *connection, tick_ms now_ms)
 {
-    if (connection->call == NULL && now_ms >= end_of(connection))
+    tick_ms end_ms = connection->http2 ? end_of_http2(connection, now_ms) : end_of(connection);
+    if (connection->calls == NULL && now_ms >= end_ms)
         (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RD);
 }
 
@@ -78,8 +92,11 @@ void rest_worker_abort(struct rest_worker *worker)
     for (struct rest_connection *at = worker->connections, *next; at != NULL; at = next) {
         next = at->next;
         int fd = h2o_socket_get_fd(at->socket);
-        if (at->call != NULL && !at->call->request.finished)
-            request_abandon(&at->call->request);
+        for (struct rest_call *call = at->calls, *other; call != NULL; call = other) {
+            other = call->next;
+            if (!call->request.finished)
+                request_abandon(&call->request);
+        }
         (void)shutdown(fd, SHUT_RDWR);
     }
 }

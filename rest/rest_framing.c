@@ -112,3 +112,42 @@ enum verdict_code framing_check(struct span bytes, struct span *detail)
             return code;
     }
 }
+
+/* RFC 9110 section 5.6.2. */
+static bool is_token(struct span text)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!word && memchr(others, c, sizeof others - 1) == NULL)
+            return false;
+    }
+    return text.len > 0;
+}
+
+static bool is_target(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.at[i] <= ' ' || text.at[i] == 0x7f)
+            return false;
+    return text.len > 0 && (text.at[0] == '/' || span_is(text, "*"));
+}
+
+enum verdict_code framing_check_decoded(const struct framing_head *head, struct span *detail)
+{
+    *detail = SPAN_EMPTY;
+    if (head->fields > FRAMING_HEADERS || head->bytes > FRAMING_HEAD_BYTES)
+        return VERDICT_HEADERS_TOO_LARGE;
+    if (!is_token(head->method))
+        return refuse(detail, "The method is malformed.");
+    if (!is_target(head->target))
+        return refuse(detail, "The request target has to begin with a slash.");
+    if (head->authority.len == 0)
+        return refuse(detail, "There has to be an :authority.");
+    if (head->has_nameless)
+        return refuse(detail, "A header has no proper name.");
+    if (head->has_connection_field)
+        return refuse(detail, "Over HTTP/2 no header may be about the connection.");
+    return VERDICT_OK;
+}

@@ -19,6 +19,7 @@ struct rest {
     struct rest_settings settings;
     const struct core *core;
     h2o_globalconf_t conf;
+    h2o_globalconf_t http2_conf; /* if that is on */
     struct rest_routes routes;
     const struct contract_method *chat_stream; /* NULL: the contract has none */
     struct rest_document openapi;              /* the contract's; zero without a debug surface */
@@ -41,6 +42,8 @@ struct rest_worker {
     uv_loop_t *loop;
     h2o_context_t context;
     h2o_accept_ctx_t accept_context;
+    h2o_context_t http2_context; /* if that is on */
+    h2o_accept_ctx_t http2_accept;
     struct rest_connection *connections;
     size_t n_connections;
     z_stream deflater; /* used again for each answer; zero until the first */
@@ -63,11 +66,14 @@ struct rest_connection {
     struct rest_worker *worker;
     h2o_socket_t *socket;
     struct peer peer;
-    struct rest_call *call;          /* the request being answered; NULL between requests */
+    struct rest_call *calls;         /* being answered: one at most over HTTP/1.1; newest first */
     struct certificate *certificate; /* a reference; NULL: none was shown */
-    bool relayed;                    /* somebody else counts it, and has taken TLS off */
+    bool relayed;                    /* somebody else counts it */
+    bool secure;                     /* it came over TLS */
+    bool http2;
     struct rest_patience patience;
     tick_ms active_ms; /* when it came in, or its last response ended */
+    size_t bytes_seen; /* of its input; the drain's, for HTTP/2 */
     struct rest_connection *next, *previous;
 };
 
@@ -106,8 +112,10 @@ struct rest_call {
     struct port port; /* with the protocol of its dialect */
     struct rest_speech speech;
     struct rest_connection *connection;
-    h2o_req_t *req;     /* NULL: h2o has given the request up */
-    struct timer leave; /* set until the watch begins */
+    struct rest_call *next, *previous; /* of its connection */
+    tick_ms unread_ms;                 /* since when its end waits for the client; 0: it does not */
+    h2o_req_t *req;                    /* NULL: h2o has given the request up */
+    struct timer leave;                /* set until the watch begins */
     struct rest_leave_watch *watch;
     struct rest_stream stream;
     struct rest_chat_call chat;
@@ -122,6 +130,18 @@ struct rest_call {
 
 /* rest_drain.c: the drain's view of a connection that has just come in. */
 void rest_drain_adopted(struct rest_connection *connection);
+
+/* rest_http2.c: takes a connection of HTTP/2 that has been looked at by the guard. */
+void rest_http2_init(struct rest *rest);
+void rest_http2_fini(struct rest *rest);
+void rest_http2_worker_init(struct rest_worker *worker);
+void rest_http2_worker_fini(struct rest_worker *worker);
+void rest_http2_accept(struct rest_connection *connection);
+/* What rest_framing.h is to HTTP/1.1, over what h2o lets through. */
+MUST_USE struct verdict rest_http2_check(const h2o_req_t *req);
+
+/* rest_listener.c: a configuration of h2o with our one handler. */
+void rest_configure(struct rest *rest, h2o_globalconf_t *conf, size_t most_body_bytes);
 
 /* rest_call.c */
 int rest_call_begin(h2o_handler_t *self, h2o_req_t *req);

@@ -3,6 +3,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+void rest_configure(struct rest *rest, h2o_globalconf_t *conf, size_t most_body_bytes)
+{
+    h2o_config_init(conf);
+    conf->server_name = (h2o_iovec_t){NULL, 0};
+    conf->max_request_entity_size = most_body_bytes;
+    /* h2o has one time-out for the head, the body and the idle time between requests. */
+    conf->http1.req_timeout = rest->settings.keep_alive_timeout_ms;
+    conf->http1.upgrade_to_http2 = 0;
+    h2o_hostconf_t *host =
+        h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
+    h2o_create_handler(path, sizeof(h2o_handler_t))->on_req = rest_call_begin;
+    rest_errors_install(path);
+    rest_errors_install(&host->fallback_path);
+}
+
 struct rest *rest_new(const struct rest_settings *settings, const struct core *core)
 {
     struct rest *rest = calloc(1, sizeof *rest);
@@ -23,20 +39,11 @@ struct rest *rest_new(const struct rest_settings *settings, const struct core *c
     if (core->debug)
         rest_docs_install(rest);
 #endif
-    h2o_config_init(&rest->conf);
-    rest->conf.server_name = (h2o_iovec_t){NULL, 0};
     /* One more byte than the cap: h2o refuses a chunked body that reaches the limit, and one with a
      * Content-Length only past it. The handler looks at the true size. */
-    rest->conf.max_request_entity_size = settings->max_body_bytes + 1;
-    /* h2o has one time-out for the head, the body and the idle time between requests. */
-    rest->conf.http1.req_timeout = settings->keep_alive_timeout_ms;
-    rest->conf.http1.upgrade_to_http2 = 0;
-    h2o_hostconf_t *host =
-        h2o_config_register_host(&rest->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
-    h2o_create_handler(path, sizeof(h2o_handler_t))->on_req = rest_call_begin;
-    rest_errors_install(path);
-    rest_errors_install(&host->fallback_path);
+    rest_configure(rest, &rest->conf, settings->max_body_bytes + 1);
+    if (settings->http2)
+        rest_http2_init(rest);
     return rest;
 }
 
@@ -45,6 +52,8 @@ struct rest *rest_free(struct rest *rest)
     if (rest == NULL)
         return NULL;
     h2o_config_dispose(&rest->conf);
+    if (rest->settings.http2)
+        rest_http2_fini(rest);
     rest_routes_fini(&rest->routes);
     free(rest);
     return NULL;
@@ -59,6 +68,8 @@ struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s *loop,
     worker->core_worker = core_worker;
     worker->loop = loop;
     h2o_context_init(&worker->context, loop, &rest->conf);
+    if (rest->settings.http2)
+        rest_http2_worker_init(worker);
     rest_patience_init(worker);
     worker->accept_context = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = rest->conf.hosts};
     return worker;
@@ -113,7 +124,10 @@ static struct rest_connection *make_connection(struct rest_worker *worker, int f
 
 static void accept_connection(struct rest_worker *worker, struct rest_connection *connection)
 {
-    h2o_accept(&worker->accept_context, connection->socket);
+    if (connection->http2)
+        rest_http2_accept(connection);
+    else
+        h2o_accept(&worker->accept_context, connection->socket);
     rest_drain_adopted(connection);
 }
 
@@ -127,16 +141,19 @@ void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *pe
         settings->closed(settings->context, peer);
 }
 
-void rest_worker_adopt_relayed(struct rest_worker *worker, int fd, const struct peer *peer,
-                               struct certificate *certificate)
+void rest_worker_adopt_relayed(struct rest_worker *worker, int fd,
+                               const struct rest_relayed *relayed)
 {
-    struct rest_connection *connection = make_connection(worker, fd, peer);
+    struct rest_connection *connection = make_connection(worker, fd, &relayed->peer);
+    must(!relayed->http2 || worker->rest->settings.http2);
     if (connection == NULL) {
-        (void)certificate_unref(certificate);
+        (void)certificate_unref(relayed->certificate);
         return;
     }
     connection->relayed = true;
-    connection->certificate = certificate;
+    connection->secure = relayed->secure;
+    connection->http2 = relayed->http2;
+    connection->certificate = relayed->certificate;
     accept_connection(worker, connection);
 }
 
@@ -151,6 +168,8 @@ void rest_worker_free(struct rest_worker *worker)
     timers_cancel(worker->core_worker->timers, &worker->look_again);
     rest_patience_fini(worker);
     h2o_context_dispose(&worker->context);
+    if (worker->rest->settings.http2)
+        rest_http2_worker_fini(worker);
     if (worker->deflater_is_ready)
         (void)deflateEnd(&worker->deflater);
     free(worker);

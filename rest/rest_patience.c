@@ -12,7 +12,7 @@ enum { SWEEP_MS = 1000 };
 
 static enum rest_waits waits_of(const struct rest_connection *connection)
 {
-    const struct rest_call *call = connection->call;
+    const struct rest_call *call = connection->calls;
     const h2o_buffer_t *input = connection->socket->input;
     if (call != NULL)
         return call->request.finished ? REST_WAITS_FOR_READER : REST_WAITS_FOR_NOTHING;
@@ -38,8 +38,27 @@ static uint64_t limit_of(const struct rest_settings *settings, enum rest_waits w
     return UINT64_MAX;
 }
 
+/* What a client sends, and whether it reads the socket, is the guard's business over HTTP/2.
+ * Whether it opens its windows for what has been said is ours. */
+static void look_at_http2(struct rest_connection *connection, tick_ms now_ms)
+{
+    uint64_t most_ms = connection->worker->rest->settings.read_timeout_ms;
+    bool overdue = false;
+    for (struct rest_call *call = connection->calls; call != NULL; call = call->next) {
+        if (call->request.finished && call->unread_ms == 0)
+            call->unread_ms = now_ms;
+        overdue |= call->unread_ms != 0 && now_ms - call->unread_ms >= most_ms;
+    }
+    if (overdue)
+        (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+}
+
 static void look_at(struct rest_connection *connection, tick_ms now_ms)
 {
+    if (connection->http2) {
+        look_at_http2(connection, now_ms);
+        return;
+    }
     struct rest_patience *patience = &connection->patience;
     enum rest_waits waits = waits_of(connection);
     if (waits != patience->waits) {

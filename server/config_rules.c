@@ -299,6 +299,10 @@ bool config_check(const struct config *config, char error[CONFIG_ERROR_BYTES])
         config->port == config->grpc_port)
         return refuse(error, "GRPC_PORT: it is the same as PORT; set SINGLE_PORT=true to serve "
                              "both protocols on one");
+    if (config->rest_http2 && config->single_port && !config->no_grpc)
+        return refuse(error,
+                      "REST_HTTP2: on a single port HTTP/2 is gRPC's; unset it, or give gRPC "
+                      "a port of its own with SINGLE_PORT=false, or set NO_GRPC=true");
     if (config->trusted_hops > 0 && config->trusted_proxies[0] != '\0')
         return refuse(error,
                       "TRUSTED_HOPS: the proxies are known by TRUSTED_PROXIES already; set one "

@@ -20,7 +20,7 @@ enum {
     COMPLAIN_MS = 1000
 };
 
-enum speaks { SPEAKS_HTTP1, SPEAKS_GRPC, SPEAKS_EITHER };
+enum speaks { SPEAKS_REST, SPEAKS_GRPC, SPEAKS_EITHER };
 
 struct listener {
     struct front_door *door;
@@ -51,7 +51,7 @@ struct front_door {
 
     /* Main thread. */
     struct listener listeners[2];
-    bool guard, tls;
+    bool guard, tls, rest_http2;
     uint16_t port, grpc_port;
     struct tally tally;
     size_t next_worker;
@@ -108,7 +108,7 @@ static struct worker *next_worker(struct front_door *door)
 static void to_worker(struct front_door *door, int fd, const struct peer *peer)
 {
     if (door->tls)
-        worker_relay(next_worker(door), fd, peer, TLS_REST);
+        worker_relay(next_worker(door), fd, peer, door->rest_http2 ? TLS_REST_2 : TLS_REST);
     else
         worker_adopt(next_worker(door), fd, peer);
 }
@@ -137,13 +137,15 @@ static void on_rpc_connection_ended(void *context, const struct peer *peer)
 static void hand_over(struct front_door *door, int fd, const struct peer *peer,
                       enum peek_result result)
 {
-    if (result == PEEK_HTTP2)
+    if (result == PEEK_HTTP2 && door->rest_http2)
+        worker_relay(next_worker(door), fd, peer, TLS_REST_2);
+    else if (result == PEEK_HTTP2)
         to_rpc(door, fd, peer);
     else
         to_worker(door, fd, peer);
 }
 
-/* --- deciding on a shared port --- */
+/* --- deciding on a port of several protocols --- */
 
 static void on_leave_lobby(void *context, int fd, const struct peer *peer, enum peek_result result)
 {
@@ -179,8 +181,11 @@ static void enter(struct listener *listener, int fd, const struct peer *peer)
         return;
     }
     switch (listener->speaks) {
-    case SPEAKS_HTTP1:
-        to_worker(door, fd, peer);
+    case SPEAKS_REST:
+        if (door->rest_http2 && !door->tls)
+            decide(door, fd, peer);
+        else
+            to_worker(door, fd, peer);
         break;
     case SPEAKS_GRPC:
         to_rpc(door, fd, peer);
@@ -310,7 +315,9 @@ struct front_door *front_door_open(uv_loop_t *loop, const struct front_door_sett
     door->listeners[1].fd = -1;
     door->guard = settings->guard;
     door->tls = settings->tls;
-    add_listener(door, 0, fd, shared ? SPEAKS_EITHER : SPEAKS_HTTP1);
+    door->rest_http2 = settings->rest_http2;
+    must(!shared || !settings->rest_http2);
+    add_listener(door, 0, fd, shared ? SPEAKS_EITHER : SPEAKS_REST);
     door->port = socket_port(fd);
     if (grpc_fd >= 0) {
         add_listener(door, 1, grpc_fd, SPEAKS_GRPC);

@@ -2,7 +2,8 @@
  * protocol.
  *
  * It owns the listening sockets and the count of what is open, in all and per address; it survives
- * running out of descriptors. On a shared port the first bytes decide. REST connections go to the
+ * running out of descriptors. On a port of several protocols the first bytes decide. REST
+ * connections go to the
  * workers in turn; gRPC connections to the guards of the workers, which relay them to the C core,
  * or without guards to the C core itself as a descriptor, of which the door keeps a duplicate to
  * see the connection end. Main thread only, except front_door_closed. */
@@ -24,8 +25,9 @@ struct front_door_settings {
     uint16_t grpc_port; /* 0: any */
     bool single_port;   /* both protocols on `port` */
     bool no_grpc;
-    bool guard; /* gRPC connections go to the workers' guards, not to the C core */
-    bool tls;   /* all go to the guards, which take TLS off */
+    bool guard;      /* gRPC connections go to the workers' guards, not to the C core */
+    bool tls;        /* all go to the guards, which take TLS off */
+    bool rest_http2; /* REST speaks it, too, behind the guards; not on a shared port */
     size_t max_connections;
     size_t max_connections_per_address;
     uint64_t peek_ms; /* time for the first bytes on a shared port */

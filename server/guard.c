@@ -162,6 +162,12 @@ static enum guard_rule overdue(const struct relay *relay, tick_ms now_ms)
                                                                         : GUARD_FINE;
 }
 
+static bool is_to_leave(const struct relay *relay, tick_ms now_ms)
+{
+    return relay->http2 && !relay->asked && relay->state == RELAY_RELAYING &&
+           now_ms - relay->born_ms >= relay->guard->settings.leave_ms;
+}
+
 static uint64_t shorter(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -181,6 +187,8 @@ void relay_set_timer(struct relay *relay, tick_ms now_ms)
     if (relay->state != RELAY_RELAYING || relay->ending)
         return; /* set already, for the end of that */
     uint64_t least_ms = shorter(settings->idle_ms, settings->age_ms);
+    if (relay->http2)
+        least_ms = shorter(least_ms, settings->leave_ms);
     if (is_busy(relay))
         least_ms =
             shorter(shorter(CHECK_MS, least_ms),
@@ -198,6 +206,17 @@ static void on_time(struct timer *timer, tick_ms now_ms)
         return;
     }
     enum guard_rule rule = overdue(relay, now_ms);
+    if (rule != GUARD_FINE) { /* the loop may be late: what has come meanwhile counts */
+        relay_move(relay);
+        if (relay->ending || relay->state == RELAY_LINGERING)
+            return;
+        rule = overdue(relay, now_ms);
+    }
+    if (rule == GUARD_FINE && is_to_leave(relay, now_ms)) {
+        relay->asked = relay->owes_goaway = true;
+        relay_move(relay);
+        return;
+    }
     if (rule == GUARD_FINE) {
         relay_set_timer(relay, now_ms);
         return;
@@ -245,14 +264,19 @@ bool relay_connect(struct relay *relay)
     if (relay->rpc)
         guard->settings.to_rpc(guard->settings.rpc_context, pair[1], &relay->peer, certificate);
     else
-        guard->to_rest(guard->rest_context, pair[1], &relay->peer, certificate);
+        guard->to_rest(guard->rest_context, pair[1],
+                       &(struct guard_passed){.peer = relay->peer,
+                                              .certificate = certificate,
+                                              .tls = relay->wire.ssl != NULL,
+                                              .http2 = relay->http2});
+    relay->owes_goaway |= relay->http2 && guard->draining;
     return true;
 }
 
 void guard_adopt(struct guard *guard, int fd, const struct peer *peer, enum tls_use use)
 {
     struct relay *relay = calloc(1, sizeof *relay);
-    must(relay != NULL && (use == TLS_RPC || guard->settings.tls != NULL));
+    must(relay != NULL && (use == TLS_RPC || use == TLS_REST_2 || guard->settings.tls != NULL));
     if (uv_poll_init(guard->loop, &relay->wire_poll, fd) != 0) {
         (void)close(fd);
         free(relay);

@@ -151,6 +151,9 @@ static enum guard_rule on_data(struct guard_frames *frames, const struct guard_f
         return GUARD_STREAM_CLOSED;
     if (has(frame, PADDED) && frame->length == 0)
         return GUARD_FRAME_LENGTH;
+    if (frames->streams.most_bytes > 0 &&
+        !guard_streams_take(&frames->streams, stream, frame->length))
+        return GUARD_BODIES;
     if (has(frame, END_STREAM)) {
         guard_streams_client_ends(&frames->streams, stream);
         return GUARD_FINE;

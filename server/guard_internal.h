@@ -39,9 +39,11 @@ struct relay {
     uint32_t dropped;                    /* bytes, while lingering */
     uint8_t state, use;
     bool rpc;          /* it is for the C core */
+    bool http2;        /* it is that, for REST */
     bool framed;       /* and the rules hold */
     bool spoke;        /* something of the inside has come: its SETTINGS, first of all */
-    bool owes_goaway;  /* the process drains, and the client has not been told */
+    bool owes_goaway;  /* it shall leave, and has not been told */
+    bool asked;        /* to leave, for its age */
     bool inside_broke; /* what is left in there can be read, but not be polled for */
     bool ending;
 };
@@ -75,7 +77,7 @@ void relay_set_timer(struct relay *relay, tick_ms now_ms);
 void relay_move(struct relay *relay);
 /* Puts bytes behind what waits for the client; there has to be room. */
 void relay_tell(struct relay *relay, const char *bytes, size_t len);
-/* Tells a client of the C core that the process drains, once, as soon as a frame may be put in. */
+/* Tells a client that it shall leave, once, as soon as a frame may be put in. */
 void relay_say_going(struct relay *relay);
 void on_relay_wire(uv_poll_t *poll, int status, int events);
 void on_relay_inside(uv_poll_t *poll, int status, int events);

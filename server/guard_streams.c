@@ -1,7 +1,5 @@
 #include "server/guard_streams.h"
 
-#include "shared/base/must.h"
-
 #include <stdlib.h>
 
 enum { TENTHS = 0x7fffffff, FIRST_CAPACITY = 4 };
@@ -40,7 +38,15 @@ struct guard_stream *guard_streams_add(struct guard_streams *streams, uint32_t i
 
 void guard_streams_remove(struct guard_streams *streams, struct guard_stream *stream)
 {
+    streams->bytes -= stream->bytes;
     *stream = streams->all[--streams->count];
+}
+
+bool guard_streams_take(struct guard_streams *streams, struct guard_stream *stream, uint32_t bytes)
+{
+    stream->bytes += bytes; /* wraps in a stream of 4 GiB: what is taken off is what was put on */
+    streams->bytes += bytes;
+    return streams->most_bytes == 0 || streams->bytes <= streams->most_bytes;
 }
 
 static void remove_if_over(struct guard_streams *streams, struct guard_stream *stream)

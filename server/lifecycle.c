@@ -311,6 +311,7 @@ static bool open_door(struct life *life)
         .no_grpc = config->no_grpc,
         .guard = config->grpc_guard,
         .tls = life->tls != NULL,
+        .rest_http2 = config->rest_http2,
         .max_connections = descriptors_connections(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,

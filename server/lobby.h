@@ -1,4 +1,4 @@
-/* Where connections on a shared port wait until their first bytes tell the protocol.
+/* Where connections on a port of several protocols wait until their first bytes tell the protocol.
  *
  * Bounded in number and in time: whoever says too little for too long is given up. Waiting costs no
  * CPU, also behind part of a preface. Loop thread only. */

@@ -43,22 +43,28 @@ static bool is_offered(struct span offer, const unsigned char *name, size_t len)
     return false;
 }
 
+static bool choose(struct span offer, const unsigned char *name, unsigned char len,
+                   const unsigned char **out, unsigned char *out_len)
+{
+    if (!is_offered(offer, name, len))
+        return false;
+    *out = name;
+    *out_len = len;
+    return true;
+}
+
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *argument)
 {
     const enum tls_use *use = argument;
     struct span offer = span_make((const char *)in, in_len);
     (void)ssl;
-    if (*use != TLS_RPC && is_offered(offer, http11, sizeof http11 - 1)) {
-        *out = http11;
-        *out_len = sizeof http11 - 1;
+    if (*use == TLS_REST_2 && choose(offer, h2, sizeof h2 - 1, out, out_len))
         return SSL_TLSEXT_ERR_OK;
-    }
-    if (*use != TLS_REST && is_offered(offer, h2, sizeof h2 - 1)) {
-        *out = h2;
-        *out_len = sizeof h2 - 1;
+    if (*use != TLS_RPC && choose(offer, http11, sizeof http11 - 1, out, out_len))
         return SSL_TLSEXT_ERR_OK;
-    }
+    if (*use != TLS_REST && choose(offer, h2, sizeof h2 - 1, out, out_len))
+        return SSL_TLSEXT_ERR_OK;
     return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol; also against ALPACA */
 }
 
@@ -116,7 +122,7 @@ static bool load_files(SSL_CTX *context, const struct tls_settings *settings, ch
 
 static SSL_CTX *make_context(const struct tls_settings *settings, enum tls_use use, char error[256])
 {
-    static const enum tls_use uses[TLS_USES] = {TLS_REST, TLS_RPC, TLS_EITHER};
+    static const enum tls_use uses[TLS_USES] = {TLS_REST, TLS_REST_2, TLS_RPC, TLS_EITHER};
     bool newest = strcmp(settings->min_version, "1.3") == 0;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     must(context != NULL);

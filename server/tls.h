@@ -26,6 +26,7 @@ struct tls_settings {
 /* Whom a connection is for decides what ALPN may choose. */
 enum tls_use {
     TLS_REST,   /* http/1.1 */
+    TLS_REST_2, /* h2 for those who offer it, else http/1.1 */
     TLS_RPC,    /* h2 */
     TLS_EITHER, /* http/1.1 for those who offer it, else h2 */
     TLS_USES

@@ -17,15 +17,26 @@ enum {
 
 enum { MOST_QUEUES = 4 };
 
+/* Of bodies that one HTTP/2 connection of REST may have held: a few of the largest, or many small
+ * ones. */
+static uint64_t rest_body_bytes(const struct config *config)
+{
+    const uint64_t usual = 16ULL << 20;
+    return 2 * config->max_body_bytes > usual ? 2 * config->max_body_bytes : usual;
+}
+
 bool wiring_guarded(const struct config *config)
 {
-    return config->tls_cert_file[0] != '\0' || (config->grpc_guard && !config->no_grpc);
+    return config->tls_cert_file[0] != '\0' || config->rest_http2 ||
+           (config->grpc_guard && !config->no_grpc);
 }
 
 struct rest_settings wiring_rest(const struct config *config)
 {
     return (struct rest_settings){
+        .http2 = config->rest_http2,
         .max_body_bytes = config->max_body_bytes,
+        .http2_body_bytes = rest_body_bytes(config),
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .head_timeout_ms = HEAD_MS,
         .body_timeout_ms = MESSAGE_MS,
@@ -48,6 +59,8 @@ struct guard_settings wiring_guard(const struct config *config)
         .idle_ms = RPC_IDLE_MS + READ_MS,
         /* The C core asks clients to leave first, and waits for their calls. */
         .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + READ_MS),
+        .leave_ms = RPC_AGE_MS,
+        .rest_body_bytes = rest_body_bytes(config),
         .linger_ms = LINGER_MS,
         .rules = config->grpc_guard,
     };

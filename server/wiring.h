@@ -12,7 +12,7 @@
 #include "shared/pipeline/limits.h"
 #include "shared/pipeline/sharing.h"
 
-/* Whether connections go through guards: those of gRPC, or all with TLS. */
+/* Whether connections go through guards: those of gRPC, those of HTTP/2, or all with TLS. */
 bool wiring_guarded(const struct config *config);
 /* Without what to call; that is the caller's. */
 struct rest_settings wiring_rest(const struct config *config);

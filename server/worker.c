@@ -145,10 +145,14 @@ static void *run(void *argument)
     return NULL;
 }
 
-static void to_rest(void *context, int fd, const struct peer *peer, struct certificate *certificate)
+static void to_rest(void *context, int fd, const struct guard_passed *passed)
 {
     struct worker *worker = context;
-    rest_worker_adopt_relayed(worker->rest_worker, fd, peer, certificate);
+    const struct rest_relayed relayed = {.peer = passed->peer,
+                                         .certificate = passed->certificate,
+                                         .secure = passed->tls,
+                                         .http2 = passed->http2};
+    rest_worker_adopt_relayed(worker->rest_worker, fd, &relayed);
 }
 
 struct worker *worker_start(unsigned index, const struct core *core, struct rest *rest,

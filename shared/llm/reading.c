@@ -98,3 +98,29 @@ void reading_keep(json_t *document, const struct llm_result *result, struct dial
     if (result->end != LLM_DONE)
         dialect_drop(text);
 }
+
+bool reading_has_calls(const struct llm_result *result)
+{
+    return result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow);
+}
+
+void reading_answer(struct span body, struct llm_result *result, struct dialect_text *text,
+                    void (*append_error)(struct llm_result *result, const json_t *document),
+                    void (*read)(const json_t *document, struct llm_result *result,
+                                 struct dialect_text *text))
+{
+    *text = (struct dialect_text){0};
+    result->end = dialect_end_of_status(result->http_status);
+    json_t *document = reading_parse(body);
+    if (result->end != LLM_DONE) {
+        char status[32];
+        (void)snprintf(status, sizeof status, "status %d", result->http_status);
+        reading_note(result, status);
+        append_error(result, document);
+    } else if (document == NULL) {
+        reading_end(result, LLM_GARBLED, "the answer is no JSON object");
+    } else {
+        read(document, result, text);
+    }
+    reading_keep(document, result, text);
+}

@@ -26,6 +26,14 @@ struct span reading_text(const json_t *object, const char *member);
 void reading_put_object(const json_t *object, const char *member, struct buf *out);
 /* Adds a part to the text. The document must outlive the text; see reading_keep. */
 void reading_add(struct dialect_text *text, struct span part);
+/* Were tools asked for, and did the answer call some? */
+bool reading_has_calls(const struct llm_result *result);
+/* Reads a unary answer: `read` has its document if the status is one of success; of others
+ * `append_error` notes the words, `document` being NULL where the body is no JSON object. */
+void reading_answer(struct span body, struct llm_result *result, struct dialect_text *text,
+                    void (*append_error)(struct llm_result *result, const json_t *document),
+                    void (*read)(const json_t *document, struct llm_result *result,
+                                 struct dialect_text *text));
 /* At the end of a reading: LLM_DONE keeps the document for its texts, else it goes with the text.
  */
 void reading_keep(json_t *document, const struct llm_result *result, struct dialect_text *text);

@@ -182,6 +182,54 @@ static void headers_are_counted(void **state)
     }
 }
 
+static void assert_decoded(struct framing_head head, enum verdict_code expected)
+{
+    struct span detail = SPAN_LITERAL("untouched");
+    assert_int_equal(framing_check_decoded(&head, &detail), expected);
+    assert_int_equal(detail.len > 0, expected == VERDICT_MALFORMED);
+}
+
+static struct framing_head decoded(const char *method, const char *target, const char *authority)
+{
+    return (struct framing_head){
+        .method = span_of(method), .target = span_of(target), .authority = span_of(authority)};
+}
+
+static void decoded_heads(void **state)
+{
+    (void)state;
+    assert_decoded(decoded("GET", "/health?a=b", "weir:8080"), VERDICT_OK);
+    assert_decoded(decoded("OPTIONS", "*", "weir"), VERDICT_OK);
+    assert_decoded(decoded("G E T", "/", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("", "/", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("GET", "health", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("GET", "", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("GET", "/a b", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("GET", "/a\x7f", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("GET", "**", "weir"), VERDICT_MALFORMED);
+    assert_decoded(decoded("GET", "/", ""), VERDICT_MALFORMED);
+}
+
+static void decoded_heads_are_bounded(void **state)
+{
+    (void)state;
+    struct framing_head head = decoded("GET", "/", "weir");
+    head.fields = FRAMING_HEADERS;
+    head.bytes = FRAMING_HEAD_BYTES;
+    assert_decoded(head, VERDICT_OK);
+    head.fields++;
+    assert_decoded(head, VERDICT_HEADERS_TOO_LARGE);
+    head.fields--;
+    head.bytes++;
+    assert_decoded(head, VERDICT_HEADERS_TOO_LARGE);
+    head = decoded("GET", "/", "weir");
+    head.has_nameless = true;
+    assert_decoded(head, VERDICT_MALFORMED);
+    head = decoded("GET", "/", "weir");
+    head.has_connection_field = true;
+    assert_decoded(head, VERDICT_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +241,8 @@ int main(void)
         cmocka_unit_test(heads_that_do_not_end),
         cmocka_unit_test(heads_are_bounded),
         cmocka_unit_test(headers_are_counted),
+        cmocka_unit_test(decoded_heads),
+        cmocka_unit_test(decoded_heads_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,19 @@ static void test_single_port_on_cloud_run(void **state)
     }
 }
 
+static void test_http2_on_a_single_port(void **state)
+{
+    (void)state;
+    begin_safe();
+    config.rest_http2 = true;
+    assert_true(check());
+    config.single_port = true;
+    assert_false(check());
+    assert_true(names("REST_HTTP2"));
+    config.no_grpc = true;
+    assert_true(check());
+}
+
 static void test_one_port_twice(void **state)
 {
     (void)state;
@@ -322,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_what_was_said_stays),
         cmocka_unit_test(test_single_port_on_cloud_run),
         cmocka_unit_test(test_one_port_twice),
+        cmocka_unit_test(test_http2_on_a_single_port),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_providers),
         cmocka_unit_test(test_fallbacks),

@@ -371,6 +371,47 @@ static void test_open_streams(void **state)
 }
 
 /* A stream is over when both sides have ended it, or either has reset it. */
+/* Bodies count until their streams are over, whoever ends them. */
+static void test_bodies(void **state)
+{
+    static const char body[10000];
+    (void)state;
+    open_connection();
+    frames.streams.most_bytes = 3 * sizeof body;
+    for (uint32_t i = 0; i < 9; i++) {
+        put_headers(END_HEADERS, 2 * i + 1);
+        put_frame(&bytes, DATA, i % 3 == 0 ? END_STREAM : 0, 2 * i + 1, body, sizeof body);
+        if (i % 3 == 1)
+            put_word_frame(&bytes, RST_STREAM, 2 * i + 1, 8);
+        assert_client(GUARD_FINE);
+        if (i % 3 == 0)
+            put_headers(END_HEADERS | END_STREAM, 2 * i + 1);
+        if (i % 3 == 2)
+            put_word_frame(&bytes, RST_STREAM, 2 * i + 1, 7);
+        assert_int_equal(feed_server(), GUARD_FINE);
+    }
+    assert_int_equal(frames.streams.bytes, 0);
+    put_headers(END_HEADERS, 19);
+    for (unsigned i = 0; i < 3; i++)
+        put_frame(&bytes, DATA, i == 2 ? END_STREAM : 0, 19, body, sizeof body);
+    put_headers(END_HEADERS, 21);
+    assert_client(GUARD_FINE);
+    put_frame(&bytes, DATA, END_STREAM, 21, "x", 1);
+    assert_client(GUARD_BODIES);
+}
+
+static void test_bodies_of_grpc_are_the_cores(void **state)
+{
+    static const char body[10000];
+    (void)state;
+    open_connection();
+    put_headers(END_HEADERS, 1);
+    for (unsigned i = 0; i < 5000; i++) {
+        put_frame(&bytes, DATA, 0, 1, body, sizeof body);
+        assert_client(GUARD_FINE);
+    }
+}
+
 static void test_how_streams_end(void **state)
 {
     (void)state;
@@ -687,6 +728,8 @@ int main(void)
         TEST(test_header_syntax),
         TEST(test_field_count),
         TEST(test_open_streams),
+        TEST(test_bodies),
+        TEST(test_bodies_of_grpc_are_the_cores),
         TEST(test_how_streams_end),
         TEST(test_owed),
         TEST(test_answered_calls_cost_nothing),
