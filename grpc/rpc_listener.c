@@ -8,16 +8,18 @@
 #include "grpc/rpc_health.h"
 #include "grpc/rpc_reflection.h"
 #include "shared/base/log.h"
+#include "shared/base/tick.h"
 
 #include <fcntl.h>
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LINGER_MS = 30 * 1000 };
+enum { LINGER_MS = 30 * 1000, CORE_LINES_A_SECOND = 10 };
 /* The core names connections by their descriptors, of which the kernel gives the lowest free one.
  * Going round in this range instead, a number that was closed is not used again soon. */
 enum { FIRST_FD = 512, LAST_FD = 16384 };
@@ -35,10 +37,25 @@ __attribute__((weak)) const char *__tsan_default_options(void)
 }
 #endif
 
+/* Clients can make the core complain as often as they want; the log is for people. */
+static bool may_log_core(void)
+{
+    static _Atomic uint64_t lines; /* the second, and above it how many there were in it */
+    uint64_t second = (tick_now_ms() / 1000) & UINT32_MAX, before = atomic_load(&lines), after;
+    do {
+        if ((before & UINT32_MAX) == second && before >> 32 >= CORE_LINES_A_SECOND)
+            return false;
+        after = (before & UINT32_MAX) == second ? before + ((uint64_t)1 << 32)
+                                                : ((uint64_t)1 << 32 | second);
+    } while (!atomic_compare_exchange_weak(&lines, &before, after));
+    return true;
+}
+
 /* What the core has to say (errors only) becomes a line of our log. */
 static void log_core(gpr_log_func_args *args)
 {
-    log_event(LOG_WARNING, "grpc", "core_message", "message", args->message);
+    if (may_log_core())
+        log_event(LOG_WARNING, "grpc", "core_message", "message", args->message);
 }
 
 static grpc_arg setting(const char *key, uint64_t value)

@@ -256,7 +256,7 @@ static struct rest_call *make_call(struct rest_connection *connection, h2o_req_t
         call->next->previous = call;
     connection->calls = call;
     connection->patience = (struct rest_patience){.served = true};
-    call->speech = rest_speech_of(route, rest_header_find(req, "content-type"),
+    call->speech = rest_speech_of(route, rest_path_of(req), rest_header_find(req, "content-type"),
                                   rest_header_find(req, "connect-protocol-version"));
     call->port = port_of(call->speech.dialect);
     request_init(&call->request, connection->worker->core_worker, &call->port);

@@ -1,5 +1,6 @@
-/* The OpenAI-shaped route: chat completions in OpenAI's JSON <-> the messages of weir/v1/chat.proto
- * (platform.openai.com/docs/api-reference/chat, as of 2025; errors as its SDKs read them).
+/* The OpenAI-shaped routes: chat completions and models in OpenAI's JSON <-> the messages of
+ * weir/v1/chat.proto (platform.openai.com/docs/api-reference/chat, as of 2025; errors as its SDKs
+ * read them).
  *
  * Reading tolerates unknown members, as SDKs send many, and members at the value that means
  * nothing; it refuses what would change the answer and is not supported here. Pure, worker's
@@ -9,6 +10,7 @@
 
 #include "shared/base/arena.h"
 #include "shared/base/buf.h"
+#include "shared/flow/contract.h"
 #include "shared/verdict.h"
 
 struct Weir__V1__ChatRequest;
@@ -28,6 +30,10 @@ MUST_USE enum verdict_code rest_chat_read(struct span body, struct arena *arena,
                                           struct Weir__V1__ChatRequest **chat,
                                           struct rest_chat_form *form, struct verdict *verdict);
 
+/* Reads a model's name as a path spells it, percent-encoded; it lives in `arena`, and is not yet
+ * validated. False: it is not UTF-8, or longer than the arena has room for. */
+MUST_USE bool rest_chat_read_name(struct span path, struct arena *arena, char **name);
+
 /* What all messages of one answer have in common. */
 struct rest_chat_head {
     const char *request_id;
@@ -43,7 +49,11 @@ void rest_chat_write_begin(struct buf *out, const struct rest_chat_head *head);
 void rest_chat_write_piece(struct buf *out, const struct rest_chat_head *head, struct span text);
 void rest_chat_write_end(struct buf *out, const struct rest_chat_head *head,
                          const struct Weir__V1__ChatChunk *last, bool include_usage);
+/* Appends what ListModels or GetModel answers. */
+void rest_chat_write_models(struct buf *out, const ProtobufCMessage *answer);
 /* Appends {"error":{...}}. */
 void rest_chat_write_error(struct buf *out, const struct verdict *verdict);
+/* The HTTP status of it: OpenAI has 400 where others have 422. */
+int rest_chat_status(const struct verdict *verdict);
 
 #endif

@@ -1,4 +1,4 @@
-/* Calls of the OpenAI-shaped route: the port of REST, with another JSON. */
+/* Calls of the OpenAI-shaped routes: the port of REST, with another JSON. */
 #include "rest/rest_internal.h"
 
 #include "weir/v1/chat.pb-c.h"
@@ -7,8 +7,9 @@
 
 bool rest_chat_has(const struct rest_route *route)
 {
-    return route != NULL && route->post != NULL && route->post->kind == CONTRACT_CHAT &&
-           route->rpc == NULL;
+    return route != NULL && route->rpc == NULL &&
+           ((route->post != NULL && route->post->kind == CONTRACT_CHAT) ||
+            (route->get != NULL && route->get->kind == CONTRACT_MODELS));
 }
 
 static struct rest_call *call_of(struct request *request)
@@ -23,9 +24,30 @@ static bool asks_for_cache(const struct rest_call *call)
     return span_is_nocase(said, "true") || span_is(said, "1");
 }
 
+/* The path behind the route names the model, if the request has a field for it. */
+static enum verdict_code decode_name(struct request *request, struct verdict *verdict)
+{
+    static const struct violation wrong = {SPAN_LITERAL("model"), SPAN_LITERAL("invalid_value"),
+                                           SPAN_LITERAL("must be UTF-8")};
+    const struct contract_method *method = request->given.method;
+    ProtobufCMessage *message = arena_alloc(&request->arena, method->request->pb->sizeof_message);
+    protobuf_c_message_init(method->request->pb, message);
+    request->message = message;
+    if (message->descriptor != &weir__v1__get_model_request__descriptor)
+        return VERDICT_OK;
+    if (rest_chat_read_name(span_from(request->given.path, strlen(method->routes[0].path)),
+                            &request->arena, &((Weir__V1__GetModelRequest *)message)->model))
+        return VERDICT_OK;
+    *verdict =
+        (struct verdict){.code = VERDICT_BAD_MESSAGE, .violations = &wrong, .n_violations = 1};
+    return verdict->code;
+}
+
 static enum verdict_code decode(struct request *request, struct verdict *verdict)
 {
     struct rest_call *call = call_of(request);
+    if (request->given.method->kind == CONTRACT_MODELS)
+        return decode_name(request, verdict);
     Weir__V1__ChatRequest *chat = NULL;
     if (rest_chat_read(request->given.body, &request->arena, &chat, &call->chat.form, verdict) !=
         VERDICT_OK)
@@ -62,13 +84,17 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *type, struct s
 
 static struct span openai_answer(struct rest_call *call)
 {
-    struct rest_chat_head head = head_of(call);
     struct buf out;
+    buf_init(&out, &call->request.arena, REST_ANSWER_BYTES);
+    if (call->request.given.method->kind == CONTRACT_MODELS) {
+        rest_chat_write_models(&out, call->answer.message);
+        return buf_span(&out);
+    }
+    struct rest_chat_head head = head_of(call);
     ProtobufCMessage *kept = call->answer.message == NULL
                                  ? unpack(&weir__v1__chat_response__descriptor, call->answer.wire)
                                  : NULL;
     const ProtobufCMessage *answer = kept != NULL ? kept : call->answer.message;
-    buf_init(&out, &call->request.arena, REST_ANSWER_BYTES);
     rest_chat_write(&out, &head, (const Weir__V1__ChatResponse *)answer);
     if (kept != NULL)
         protobuf_c_message_free_unpacked(kept, NULL);
@@ -81,7 +107,7 @@ static struct rest_refusal openai_refuse(struct buf *out, const struct web_type 
     (void)type;
     (void)request;
     rest_chat_write_error(out, verdict);
-    return (struct rest_refusal){verdict_row(verdict->code)->http_status, "application/json"};
+    return (struct rest_refusal){rest_chat_status(verdict), "application/json"};
 }
 
 static void begin(struct rest_call *call, struct buf *out, const struct rest_chat_head *head)

@@ -61,17 +61,30 @@ static char *copy_text(struct reading *reading, const json_t *value)
 
 /* --- what is not supported --- */
 
-enum neutral { NOTHING, ZERO, ONE, NO, EMPTY };
+enum neutral { NOTHING, ZERO, ONE, NO, EMPTY, FREE };
+
+static const char no_tools[] = "tools are not supported here: the model is not offered any";
 
 /* Members that would change the answer, and the value at which each does not. */
 static const struct {
     const char *name;
     enum neutral neutral;
+    const char *why; /* NULL: nothing more is to be said */
 } unsupported[] = {
-    {"tools", EMPTY},   {"functions", EMPTY},        {"n", ONE},
-    {"top_p", ONE},     {"frequency_penalty", ZERO}, {"presence_penalty", ZERO},
-    {"logprobs", NO},   {"top_logprobs", ZERO},      {"logit_bias", EMPTY},
-    {"audio", NOTHING}, {"prediction", NOTHING},     {"web_search_options", NOTHING},
+    {"tools", EMPTY, no_tools},
+    {"tool_choice", FREE, no_tools},
+    {"functions", EMPTY, no_tools},
+    {"function_call", FREE, no_tools},
+    {"n", ONE, NULL},
+    {"top_p", ONE, NULL},
+    {"frequency_penalty", ZERO, NULL},
+    {"presence_penalty", ZERO, NULL},
+    {"logprobs", NO, NULL},
+    {"top_logprobs", ZERO, NULL},
+    {"logit_bias", EMPTY, NULL},
+    {"audio", NOTHING, NULL},
+    {"prediction", NOTHING, NULL},
+    {"web_search_options", NOTHING, NULL},
 };
 
 static bool is_neutral(const json_t *value, enum neutral neutral)
@@ -86,6 +99,9 @@ static bool is_neutral(const json_t *value, enum neutral neutral)
     case EMPTY:
         return (json_is_array(value) && json_array_size(value) == 0) ||
                (json_is_object(value) && json_object_size(value) == 0);
+    case FREE:
+        return is_text(value) && (strcmp(json_string_value(value), "auto") == 0 ||
+                                  strcmp(json_string_value(value), "none") == 0);
     case NOTHING:
         break;
     }
@@ -107,8 +123,10 @@ static bool check_unsupported(struct reading *reading, const json_t *root)
         const json_t *value = json_object_get(root, unsupported[i].name);
         if (!is_absent(value) && !is_neutral(value, unsupported[i].neutral))
             return wrong(reading, "unsupported_parameter",
-                         "this parameter, or this value of it, is not supported here", "%s",
-                         unsupported[i].name);
+                         unsupported[i].why != NULL
+                             ? unsupported[i].why
+                             : "this parameter, or this value of it, is not supported here",
+                         "%s", unsupported[i].name);
     }
     return check_modalities(reading, json_object_get(root, "modalities"));
 }
@@ -338,8 +356,7 @@ static bool read_turn(struct reading *reading, const json_t *from, size_t i,
         return wrong(reading, "unsupported_value", "must be system, developer, user or assistant",
                      "messages[%zu].role", i);
     if (!is_absent(calls) && !is_neutral(calls, EMPTY))
-        return wrong(reading, "unsupported_parameter", "tools are not supported here",
-                     "messages[%zu].tool_calls", i);
+        return wrong(reading, "unsupported_parameter", no_tools, "messages[%zu].tool_calls", i);
     return read_content(reading, from, i, turn);
 }
 

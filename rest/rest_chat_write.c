@@ -96,11 +96,25 @@ static const char *code_of(enum verdict_code code)
         return "content_filter";
     case VERDICT_INVALID:
         return "invalid_value";
+    case VERDICT_IMAGE_UNAVAILABLE:
+        return "invalid_image_url";
     case VERDICT_NO_MODEL:
         return "model_not_found";
+    case VERDICT_NO_ROUTE:
+        return "unknown_url";
+    case VERDICT_BAD_HTTP_METHOD:
+        return "method_not_supported";
+    case VERDICT_BAD_MEDIA_TYPE:
+        return "unsupported_content_type";
     default:
         return NULL;
     }
+}
+
+int rest_chat_status(const struct verdict *verdict)
+{
+    int status = verdict_row(verdict->code)->http_status;
+    return status == 422 ? 400 : status;
 }
 
 static const char *type_of(int status)
@@ -123,6 +137,14 @@ static void put_code(struct buf *out, const struct verdict *verdict)
     buf_put_char(out, '"');
 }
 
+/* Where the field is in OpenAI's JSON. */
+static struct span param_of(struct span path)
+{
+    if (span_is(path, "schema"))
+        return span_of("response_format.json_schema.schema");
+    return span_is(path, "schema_name") ? span_of("response_format.json_schema.name") : path;
+}
+
 /* "temperature: must be at most 2" */
 static void put_message(struct buf *out, const struct verdict *verdict)
 {
@@ -131,7 +153,7 @@ static void put_message(struct buf *out, const struct verdict *verdict)
     if (verdict->n_violations == 0) {
         buf_put_json(out, verdict_detail(verdict));
     } else {
-        buf_put_json(out, wrong->path);
+        buf_put_json(out, param_of(wrong->path));
         if (wrong->path.len > 0)
             buf_put_text(out, ": ");
         buf_put_json(out, wrong->message);
@@ -143,10 +165,9 @@ void rest_chat_write_error(struct buf *out, const struct verdict *verdict)
 {
     buf_put_text(out, "{\"error\":{\"message\":");
     put_message(out, verdict);
-    buf_printf(out,
-               ",\"type\":\"%s\",\"param\":", type_of(verdict_row(verdict->code)->http_status));
+    buf_printf(out, ",\"type\":\"%s\",\"param\":", type_of(rest_chat_status(verdict)));
     if (verdict->n_violations > 0 && verdict->violations[0].path.len > 0)
-        buf_put_json_string(out, verdict->violations[0].path);
+        buf_put_json_string(out, param_of(verdict->violations[0].path));
     else
         buf_put_text(out, "null");
     buf_put_text(out, ",\"code\":");

@@ -35,13 +35,14 @@ static bool is_plain(const struct web_type *type, struct span connect_version)
     return type->protocol == WEB_CONNECT && !type->protobuf && connect_version.len == 0;
 }
 
-struct rest_speech rest_speech_of(const struct rest_route *route, struct span content_type,
-                                  struct span connect_version)
+struct rest_speech rest_speech_of(const struct rest_route *route, struct span path,
+                                  struct span content_type, struct span connect_version)
 {
     const struct rest_speech plain = {.dialect = &rest_plain, .understood = true};
     const struct web_type *type = web_type_of(content_type);
     bool grpc = web_is_grpc(content_type);
-    if (rest_chat_has(route))
+    /* OpenAI's SDKs ask for much that is not here, all of it below /v1/. */
+    if (rest_chat_has(route) || (route == NULL && span_starts_with(path, "/v1/")))
         return (struct rest_speech){.dialect = &rest_openai, .understood = true};
     if (route != NULL && route->rpc == NULL)
         return plain;

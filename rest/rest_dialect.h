@@ -47,11 +47,12 @@ struct rest_speech {
     bool understood;             /* else the dialect serves for the refusal alone */
 };
 
-/* Is it the OpenAI-shaped route? */
+/* Is it one of the OpenAI-shaped routes? */
 bool rest_chat_has(const struct rest_route *route);
-/* `route`: NULL where there is none. `connect_version`: the header Connect-Protocol-Version. */
-struct rest_speech rest_speech_of(const struct rest_route *route, struct span content_type,
-                                  struct span connect_version);
+/* `route`: NULL where there is none at `path`. `connect_version`: the header
+ * Connect-Protocol-Version. */
+struct rest_speech rest_speech_of(const struct rest_route *route, struct span path,
+                                  struct span content_type, struct span connect_version);
 /* A refusal of the media type, with what the rpc takes. */
 struct verdict rest_speech_refused(const struct contract_method *rpc);
 /* The value of Accept-Post; static. */

@@ -72,7 +72,8 @@ static struct port silent_port(const struct rest_dialect *dialect)
 
 static struct rest_speech speech_of(const h2o_req_t *req, const struct rest_connection *connection)
 {
-    return rest_speech_of(rest_routes_find(&connection->worker->rest->routes, rest_path_of(req)),
+    struct span path = rest_path_of(req);
+    return rest_speech_of(rest_routes_find(&connection->worker->rest->routes, path), path,
                           rest_header_find(req, "content-type"),
                           rest_header_find(req, "connect-protocol-version"));
 }

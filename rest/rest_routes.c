@@ -29,6 +29,13 @@ static struct rest_route *slot_of(const struct rest_routes *routes, struct span 
     return &routes->slots[i];
 }
 
+static struct rest_route *add_open(struct rest_routes *routes)
+{
+    must(routes->n_open < REST_ROUTES_OPEN);
+    routes->open[routes->n_open] = (struct rest_route){0};
+    return &routes->open[routes->n_open++];
+}
+
 void rest_routes_init(struct rest_routes *routes, const struct contract *contract)
 {
     size_t n = SYSTEM_ROUTES + REST_ROUTES_DOCUMENTS;
@@ -36,6 +43,7 @@ void rest_routes_init(struct rest_routes *routes, const struct contract *contrac
         n += contract->methods[i].n_routes + 1;
     for (routes->capacity = 16; routes->capacity < 4 * n;)
         routes->capacity *= 2;
+    routes->n_open = 0;
     routes->slots = calloc(routes->capacity, sizeof *routes->slots);
     must(routes->slots != NULL);
     for (size_t i = 0; i < contract->n_methods; i++) {
@@ -45,7 +53,8 @@ void rest_routes_init(struct rest_routes *routes, const struct contract *contrac
         rpc->rpc = method;
         for (size_t j = 0; j < method->n_routes; j++) {
             struct span path = span_of(method->routes[j].path);
-            struct rest_route *route = slot_of(routes, path);
+            struct rest_route *route =
+                method->routes[j].open ? add_open(routes) : slot_of(routes, path);
             route->path = path;
             if (strcmp(method->routes[j].verb, "GET") == 0)
                 route->get = method;
@@ -76,10 +85,20 @@ void rest_routes_fini(struct rest_routes *routes)
     routes->slots = NULL;
 }
 
+static bool is_below(struct span path, struct span open)
+{
+    return path.len > open.len && memcmp(path.at, open.at, open.len) == 0;
+}
+
 const struct rest_route *rest_routes_find(const struct rest_routes *routes, struct span path)
 {
     const struct rest_route *route = slot_of(routes, path);
-    return route->path.at != NULL ? route : NULL;
+    if (route->path.at != NULL)
+        return route;
+    for (size_t i = 0; i < routes->n_open; i++)
+        if (is_below(path, routes->open[i].path))
+            return &routes->open[i];
+    return NULL;
 }
 
 bool rest_route_has_get(const struct rest_route *route)

@@ -1,12 +1,12 @@
-/* The table of routes: the contract's, and those that weir answers by itself. Exact paths only.
- * Built once; then any thread may read. */
+/* The table of routes: the contract's, and those that weir answers by itself. Exact paths, but
+ * for open routes, which have what is below theirs. Built once; then any thread may read. */
 #ifndef WEIR_REST_REST_ROUTES_H
 #define WEIR_REST_REST_ROUTES_H
 
 #include "shared/base/must.h"
 #include "shared/flow/contract.h"
 
-enum { REST_ROUTES_DOCUMENTS = 8 };
+enum { REST_ROUTES_DOCUMENTS = 8, REST_ROUTES_OPEN = 4 };
 enum rest_system { REST_NO_SYSTEM, REST_READY, REST_UP, REST_VERSION };
 
 /* A file that is compiled in (debug builds only). */
@@ -29,8 +29,11 @@ struct rest_route {
 struct rest_routes {
     struct rest_route *slots; /* open addressing; owned */
     size_t capacity;          /* a power of two */
+    struct rest_route open[REST_ROUTES_OPEN];
+    size_t n_open;
 };
 
+/* The contract must outlive the table; it has REST_ROUTES_OPEN open routes at most. */
 void rest_routes_init(struct rest_routes *routes, const struct contract *contract);
 /* Adds the route of a document, which must outlive the table; REST_ROUTES_DOCUMENTS at most. Before
  * others read. */

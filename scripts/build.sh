@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds weir into build/<kind>/weir.
-#   scripts/build.sh debug|release|asan|tsan|fuzz
+# Builds weir into build/<kind>/weir, and its tests; with targets, these alone.
+#   scripts/build.sh debug|release|asan|tsan|fuzz [target]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ case "$kind" in
   asan) options+=(-DCMAKE_BUILD_TYPE=Debug -DWEIR_SANITIZE=address) ;;
   tsan) options+=(-DCMAKE_BUILD_TYPE=Debug -DWEIR_SANITIZE=thread) ;;
   fuzz) options+=(-DCMAKE_BUILD_TYPE=Debug -DWEIR_SANITIZE=fuzzer -DCMAKE_C_COMPILER=clang) ;;
-  *) echo "usage: scripts/build.sh debug|release|asan|tsan|fuzz" >&2; exit 2 ;;
+  *) echo "usage: scripts/build.sh debug|release|asan|tsan|fuzz [target]..." >&2; exit 2 ;;
 esac
 [ -f "build/$kind/build.ninja" ] || cmake -S . -B "build/$kind" "${options[@]}" >/dev/null
-ninja -C "build/$kind" --quiet
+ninja -C "build/$kind" --quiet "${@:2}"

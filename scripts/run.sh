@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
-scripts/build.sh debug
+scripts/build.sh debug weir weir.protoset
 
 # What to try, for the ports that weir will serve on; weir itself says which these are.
 effective=$(build/debug/weir --debug "$@" --check-config)

@@ -4,6 +4,7 @@
 #   scripts/setup.sh            what building and running need
 #   scripts/setup.sh test       and what the tests need (grpcurl and Spectral where there is Go, npm)
 #   scripts/setup.sh bench      and what the benchmark needs
+#   scripts/setup.sh image      and what scripts/deploy/prove.sh needs: an engine that builds images
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +19,7 @@ test_packages=(
   python3 python3-grpcio python3-protobuf python3-venv python3-yaml
   chromium chromium-driver fonts-dejavu-core
 )
+image_packages=(mmdebstrap buildah)
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
 googleapis_package=golang-github-grpc-ecosystem-grpc-gateway-dev
@@ -26,8 +28,9 @@ packages=("${build_packages[@]}")
 case "${1:-build}" in
   build) ;;
   test) packages+=("${test_packages[@]}") ;;
+  image) packages+=("${test_packages[@]}" "${image_packages[@]}") ;;
   bench) packages+=("${test_packages[@]}" "${bench_packages[@]}") ;;
-  *) echo "usage: scripts/setup.sh [build|test|bench]" >&2; exit 2 ;;
+  *) echo "usage: scripts/setup.sh [build|test|bench|image]" >&2; exit 2 ;;
 esac
 
 as_root() {
@@ -120,22 +123,34 @@ if [ "${1:-build}" = test ] && ! cmp -s "$wanted" build/tools/python/requirement
   cp "$wanted" build/tools/python/requirements.txt
 fi
 
+# Installs packages of npm into build/tools/<folder>: node_tools <folder> <what they are> <package>...
+node_tools() {
+  local into=build/tools/$1 what=$2
+  shift 2
+  [ "$(cat "$into/wanted" 2>/dev/null)" != "$*" ] || return 0
+  if ! command -v npm >/dev/null; then
+    echo "setup: SKIPPED $what: there is no npm" >&2
+    return 0
+  fi
+  echo "setup: installing $what (once)"
+  rm -rf "$into"
+  mkdir -p "$into"
+  if npm install --prefix "$into" --no-save --ignore-scripts --no-audit --no-fund \
+    --loglevel=error "$@" >/dev/null; then
+    echo "$*" >"$into/wanted"
+  else
+    echo "setup: SKIPPED $what: npm failed" >&2
+  fi
+}
+
 # The official clients of Connect, gRPC-Web and OpenAI's API, and what bundles them for Node and for a browser.
 web_clients=(@bufbuild/protobuf@2.17.0 @connectrpc/connect@2.3.0 @connectrpc/connect-node@2.3.0
   @connectrpc/connect-web@2.3.0 grpc-web@2.1.1 openai@6.49.0 xhr2@0.2.1 esbuild@0.28.2)
-if [ "${1:-build}" = test ] && [ "$(cat build/tools/node/wanted 2>/dev/null)" != "${web_clients[*]}" ]
-then
-  if ! command -v npm >/dev/null; then
-    echo "setup: SKIPPED the clients of Connect, gRPC-Web and OpenAI: there is no npm" >&2
-  else
-    echo "setup: installing the clients of Connect and gRPC-Web (once)"
-    rm -rf build/tools/node
-    mkdir -p build/tools/node
-    if npm install --prefix build/tools/node --no-save --ignore-scripts --no-audit --no-fund \
-      --loglevel=error "${web_clients[@]}" >/dev/null; then
-      echo "${web_clients[*]}" >build/tools/node/wanted
-    else
-      echo "setup: SKIPPED the clients of Connect, gRPC-Web and OpenAI: npm failed" >&2
-    fi
-  fi
-fi
+[ "${1:-build}" != test ] || node_tools node "the clients of Connect, gRPC-Web and OpenAI" "${web_clients[@]}"
+
+# The graders of HTTP headers, and of pages for those who cannot see them.
+graders=(@mdn/mdn-http-observatory@1.4.8 csp_evaluator@1.1.8 axe-core@4.14.1)
+[ "${1:-build}" != test ] || node_tools graders "the graders of headers and pages" "${graders[@]}"
+# The first would fetch the list of preloaded hosts; an empty one does for ours.
+observatory=build/tools/graders/node_modules/@mdn/mdn-http-observatory
+[ ! -d "$observatory" ] || echo '{}' >"$observatory/conf/hsts-preload.json"

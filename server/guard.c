@@ -206,6 +206,12 @@ static void on_time(struct timer *timer, tick_ms now_ms)
         return;
     }
     enum guard_rule rule = overdue(relay, now_ms);
+    if (rule != GUARD_FINE) { /* the loop may be late: what has come meanwhile counts */
+        relay_move(relay);
+        if (relay->ending || relay->state == RELAY_LINGERING)
+            return;
+        rule = overdue(relay, now_ms);
+    }
     if (rule == GUARD_FINE && is_to_leave(relay, now_ms)) {
         relay->asked = relay->owes_goaway = true;
         relay_move(relay);

@@ -108,6 +108,8 @@ static void flush_up(struct relay *relay)
     ssize_t sent = write_inside(relay, relay->up.at + relay->up.from, relay->up.len);
     if (sent > 0)
         take(&relay->up, (size_t)sent);
+    if (relay->up.len == 0 && relay->frames.since_ms != TICK_NEVER)
+        relay->frames.since_ms = tick_now_ms(); /* until now it was the inside who was slow */
 }
 
 /* --- reading --- */
@@ -150,7 +152,7 @@ static bool pull_up(struct relay *relay)
                 return false;
             flush_up(relay);
         }
-        if ((size_t)got < room && !guard_wire_holds_bytes(&relay->wire))
+        if ((size_t)got + WIRE_RECORD_BYTES < room && !guard_wire_holds_end(&relay->wire))
             return true;
     }
     return true;

@@ -63,19 +63,19 @@ ssize_t guard_wire_read(struct guard_wire *wire, char *to, size_t len)
     int last = 1;
     wire->wants_write = false;
     ERR_clear_error();
-    while (got < len) { /* a record at a time */
+    do { /* a record at a time, and none in part: nothing would tell about the rest */
         last = SSL_read(wire->ssl, to + got, (int)(len - got < INT_MAX ? len - got : INT_MAX));
         if (last <= 0)
             break;
         got += (size_t)last;
-    }
+    } while (len - got >= WIRE_RECORD_BYTES);
     int reason = last <= 0 ? why(wire, last) : WIRE_AGAIN;
     return got > 0 ? (ssize_t)got : reason;
 }
 
-bool guard_wire_holds_bytes(const struct guard_wire *wire)
+bool guard_wire_holds_end(const struct guard_wire *wire)
 {
-    return wire->ssl != NULL && SSL_has_pending(wire->ssl) == 1;
+    return wire->ssl != NULL && (SSL_get_shutdown(wire->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
 ssize_t guard_wire_write(struct guard_wire *wire, const char *from, size_t len)

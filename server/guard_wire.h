@@ -16,6 +16,7 @@ struct guard_wire {
 };
 
 enum { WIRE_AGAIN = -1, WIRE_BROKEN = -2 };
+enum { WIRE_RECORD_BYTES = 16384 }; /* the most that a record of TLS holds (RFC 8446, 5.1) */
 
 /* Takes both over. `context` may be NULL (no TLS) and stays the caller's. */
 void guard_wire_init(struct guard_wire *wire, int fd, SSL_CTX *context);
@@ -23,10 +24,12 @@ void guard_wire_init(struct guard_wire *wire, int fd, SSL_CTX *context);
 void guard_wire_fini(struct guard_wire *wire);
 /* The handshake: 1 when it is done, else WIRE_AGAIN or WIRE_BROKEN. */
 MUST_USE int guard_wire_shake(struct guard_wire *wire);
-/* Bytes read, 0 at the end, or one of the above. */
+/* Bytes read, 0 at the end, or one of the above. With room for a record, `len` being at least
+ * WIRE_RECORD_BYTES, no bytes stay behind that no poll of the socket will tell about; more may wait
+ * in the socket when there is no room for another record. */
 MUST_USE ssize_t guard_wire_read(struct guard_wire *wire, char *to, size_t len);
-/* There are bytes that no poll of the socket will tell about. */
-bool guard_wire_holds_bytes(const struct guard_wire *wire);
+/* The end has been read behind the last bytes, and no poll of the socket will tell about it. */
+bool guard_wire_holds_end(const struct guard_wire *wire);
 /* Bytes written, or one of the above. */
 MUST_USE ssize_t guard_wire_write(struct guard_wire *wire, const char *from, size_t len);
 /* Nothing more is written. */

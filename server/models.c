@@ -148,6 +148,7 @@ static void add_chat_models(struct models *models)
     models->chat =
         (struct chat_models){.list = models->chat_names,
                              .count = models->chat_list.count,
+                             .since_s = (int64_t)(tick_wall_ns() / 1000000000U),
                              .usual = usual > 0 ? models->upstreams[0].model : "offline"};
 }
 

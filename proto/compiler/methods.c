@@ -17,24 +17,43 @@ static const char *snake_case(struct arena *arena, const char *name)
     return arena_copy(arena, buf_span(&out));
 }
 
+/* A last segment of "{field=**}" stands for the one field of the request, a text: whatever is
+ * behind the path. It is cut off. */
+static void cut_field(struct plugin *plugin, const struct method_entry *method, struct route *route)
+{
+    const char *brace = strchr(route->path, '{');
+    const struct type_field *field = method->request->fields;
+    if (brace == NULL || brace == route->path || brace[-1] != '/')
+        return;
+    if (strcmp(route->verb, "GET") != 0 || method->request->n_fields != 1 ||
+        !field_is_string(field) || field->repeated ||
+        strcmp(brace, format_text(&plugin->arena, "{%s=**}", field->proto->name)) != 0)
+        refuse("%s: {field=**} ends the path of a get, and is the request's one field, a string",
+               method->proto->name);
+    route->path = arena_copy(&plugin->arena, span_make(route->path, (size_t)(brace - route->path)));
+    route->open = true;
+}
+
 static void add_route(struct plugin *plugin, struct method_entry *method,
                       const Google__Api__HttpRule *rule)
 {
     const char *name = method->proto->name;
-    struct route route = {NULL, NULL};
+    struct route route = {NULL, NULL, false};
     switch (rule->pattern_case) {
     case GOOGLE__API__HTTP_RULE__PATTERN_GET:
-        route = (struct route){"GET", rule->get};
+        route = (struct route){"GET", rule->get, false};
         break;
     case GOOGLE__API__HTTP_RULE__PATTERN_POST:
-        route = (struct route){"POST", rule->post};
+        route = (struct route){"POST", rule->post, false};
         break;
     default:
         refuse("%s: an HTTP rule is get or post", name);
     }
     if (strcmp(route.verb, "POST") == 0 && strcmp(rule->body, "*") != 0)
         refuse("%s: a post takes body: \"*\"", name);
-    if (strcmp(route.verb, "GET") == 0 && (rule->body[0] != '\0' || method->request->n_fields > 0))
+    cut_field(plugin, method, &route);
+    if (strcmp(route.verb, "GET") == 0 &&
+        (rule->body[0] != '\0' || (method->request->n_fields > 0 && !route.open)))
         refuse("%s: a get has no body, so its request message has no fields", name);
     if (rule->response_body[0] != '\0')
         refuse("%s: response_body is not supported", name);
@@ -48,14 +67,19 @@ static void add_route(struct plugin *plugin, struct method_entry *method,
     method->routes[method->n_routes++] = route;
 }
 
-bool method_in_openapi(const struct method_entry *method)
-{
-    return method->contract->builtin != WEIR__V1__BUILTIN__BUILTIN_CHAT;
-}
-
 static bool is_chat(const struct method_entry *method)
 {
     return method->contract->builtin == WEIR__V1__BUILTIN__BUILTIN_CHAT;
+}
+
+static bool is_models(const struct method_entry *method)
+{
+    return method->contract->builtin == WEIR__V1__BUILTIN__BUILTIN_MODELS;
+}
+
+bool method_in_openapi(const struct method_entry *method)
+{
+    return !is_chat(method) && !is_models(method);
 }
 
 static void read_routes(struct plugin *plugin, struct method_entry *method)
@@ -96,6 +120,7 @@ static void read_annotation(struct plugin *plugin, struct method_entry *method)
     method->flow = method->contract->name[0] != '\0'
                        ? method->contract->name
                        : snake_case(&plugin->arena, method->proto->name);
+    method->scope = method->contract->scope[0] != '\0' ? method->contract->scope : method->flow;
     if (method->contract->builtin == WEIR__V1__BUILTIN__BUILTIN_UNSPECIFIED)
         method->prompt =
             method->contract->prompt[0] != '\0' ? method->contract->prompt : method->flow;
@@ -118,6 +143,32 @@ static void check_copy(const struct method_entry *method, const struct type_fiel
     if (!field_is_string(from) || !field_is_string(field) || from->repeated || field->repeated)
         refuse("%s: %s copies %s, and only string fields are copied", method->proto->name,
                field->proto->name, from->proto->name);
+}
+
+static bool has_messages(const struct method_entry *method, const char *request,
+                         const char *response)
+{
+    return strcmp(method->request->name, request) == 0 &&
+           strcmp(method->response->name, response) == 0;
+}
+
+/* The kind of those that take the messages of weir/v1/chat.proto; NULL: it is none of them. */
+static const char *kind_of_chat(const struct method_entry *method)
+{
+    bool streams = method->proto->server_streaming;
+    if (is_chat(method)) {
+        if (!has_messages(method, ".weir.v1.ChatRequest",
+                          streams ? ".weir.v1.ChatChunk" : ".weir.v1.ChatResponse"))
+            refuse("%s: chat has the messages of weir/v1/chat.proto", method->proto->name);
+        return "CONTRACT_CHAT";
+    }
+    if (!is_models(method))
+        return NULL;
+    if (streams ||
+        (!has_messages(method, ".weir.v1.ListModelsRequest", ".weir.v1.ListModelsResponse") &&
+         !has_messages(method, ".weir.v1.GetModelRequest", ".weir.v1.GetModelResponse")))
+        refuse("%s: models have the messages of weir/v1/chat.proto", method->proto->name);
+    return "CONTRACT_MODELS";
 }
 
 /* What the answer is made of decides the kind of the flow. */
@@ -149,15 +200,9 @@ static void settle_kind(struct method_entry *method)
         method->kind = "CONTRACT_HEALTH";
         return;
     }
-    if (is_chat(method)) {
-        bool stream = method->proto->server_streaming;
-        if (strcmp(method->request->name, ".weir.v1.ChatRequest") != 0 ||
-            strcmp(method->response->name,
-                   stream ? ".weir.v1.ChatChunk" : ".weir.v1.ChatResponse") != 0)
-            refuse("%s: chat has the messages of weir/v1/chat.proto", name);
-        method->kind = "CONTRACT_CHAT";
+    method->kind = kind_of_chat(method);
+    if (method->kind != NULL)
         return;
-    }
     if (texts > 1)
         refuse("%s: more than one field takes the text", name);
     if (texts == 1 && from_model > 0)

@@ -195,7 +195,7 @@ static void put_description(struct buf *out, const struct method_entry *method)
     if (method->contract->limit_class == WEIR__V1__LIMIT_CLASS__LIMIT_CLASS_HEAVY)
         buf_put_text(out, "Costly: the lower rate limit applies. ");
     if (method->prompt != NULL)
-        buf_printf(out, "Scope: `flow:%s`. ", method->flow);
+        buf_printf(out, "Scope: `flow:%s`. ", method->scope);
     buf_printf(out, "gRPC: `%s/%s`.", method->service, method->proto->name);
     buf_put_char(out, '"');
 }

@@ -49,6 +49,7 @@ struct type_field {
 struct route {
     const char *verb;
     const char *path;
+    bool open; /* the path goes on, with the one field of the request */
 };
 
 struct method_entry {
@@ -56,6 +57,7 @@ struct method_entry {
     const method_proto *proto;
     const char *comment; /* one line; "" */
     const char *flow;
+    const char *scope;
     const char *prompt;               /* NULL: built in */
     Weir__V1__FlowContract *contract; /* never NULL */
     struct type_entry *request;
@@ -98,7 +100,7 @@ const char *comment_find(struct arena *arena, const file_proto *file, const int3
 
 /* methods.c: reads the services of the files to generate, and checks that they make sense. */
 void methods_read(struct plugin *plugin);
-/* Chat is not: its JSON is OpenAI's, which has a description of its own. */
+/* Chats and their models are not: their JSON is OpenAI's, which the frame describes. */
 bool method_in_openapi(const struct method_entry *method);
 
 /* schema.c: the JSON Schema of what the model fills in of a response. */

@@ -157,7 +157,7 @@ static void put_method_lists(struct buf *out, const struct method_entry *method,
     for (size_t i = 0; i < method->n_routes; i++) {
         buf_printf(out, "{\"%s\", ", method->routes[i].verb);
         put_literal(out, method->routes[i].path);
-        buf_put_text(out, "}, ");
+        buf_printf(out, ", %d}, ", method->routes[i].open);
     }
     if (method->n_routes > 0)
         buf_put_text(out, "};\n");
@@ -181,6 +181,7 @@ static void put_method(struct plugin *plugin, struct buf *out, size_t index)
     const Weir__V1__FlowContract *contract = method->contract;
     buf_put_text(out, "    {.flow = ");
     put_literal(out, method->flow);
+    put_member(out, "scope", method->scope);
     put_member(out, "rpc_path",
                format_text(&plugin->arena, "/%s/%s", method->service, method->proto->name));
     put_member(out, "rpc_name", method->proto->name);

@@ -34,8 +34,17 @@ function operations() {
 
 const mediaOf = (response) => Object.entries(resolve(response)?.content ?? {})[0] ?? [];
 const streams = (operation) => mediaOf(operation.about.responses["200"])[0] === "text/event-stream";
-const requestOf = (operation) =>
-  resolve(operation.about.requestBody?.content["application/json"].schema);
+/** The fields of the body, or those of the path. */
+function requestOf({ about }) {
+  if (about.requestBody) return resolve(about.requestBody.content["application/json"].schema);
+  const inPath = (about.parameters ?? []).map(resolve).filter((each) => each.in === "path");
+  return { required: inPath.map((each) => each.name), properties: Object.fromEntries(
+    inPath.map((each) => [each.name, { description: each.description, ...each.schema }])) };
+}
+
+/** The operation's path with the values of its fields, which are JSON text, in their places. */
+const pathOf = ({ path }, text) =>
+  path.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(JSON.parse(text)[name] ?? ""));
 
 /** The rules of a field, in words. */
 function rules(schema, required) {
@@ -53,6 +62,10 @@ function rules(schema, required) {
   if (schema.maxItems < 1048576) words.push(`at most ${count(schema.maxItems, "item")}`);
   return words.join(", ");
 }
+
+/** Parts of a hint in a row, without the full stops that stood between them. */
+const hinted = (...parts) => parts.filter(Boolean).map((part, i, all) =>
+  (i + 1 < all.length ? part.replace(/\.$/, "") : part)).join(" · ");
 
 const count = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 
@@ -95,7 +108,7 @@ function field(operation, name, schema, required) {
   const id = `${operation.id}-${name}`;
   const input = control(about);
   const wrong = make("div", { className: "wrong", id: `${id}-wrong` });
-  const hint = [about.description, rules(about, required)].filter(Boolean).join(" · ");
+  const hint = hinted(about.description, rules(about, required));
   input.id = id;
   input.name = name;
   input.setAttribute("aria-describedby", `${id}-hint ${id}-wrong`);
@@ -162,8 +175,12 @@ async function* events(response) {
 
 /** The place where one operation shows what came. */
 class Result {
-  constructor() {
-    this.status = make("div", { className: "status", role: "status" });
+  constructor(path) {
+    this.path = path;
+    // Screen readers announce the first part alone: numbers that run would drown all else.
+    this.what = make("strong", { role: "status" });
+    this.numbers = make("span", { className: "numbers" });
+    this.status = make("div", { className: "status" }, this.what, this.numbers);
     this.content = make("div");
     this.whole = make("div", { className: "result", hidden: true }, this.status, this.content);
   }
@@ -177,7 +194,8 @@ class Result {
 
   say(what, failed = false, ...notes) {
     this.status.classList.toggle("failed", failed);
-    this.status.replaceChildren(make("strong", {}, what),
+    if (this.what.textContent !== what) this.what.textContent = what;
+    this.numbers.replaceChildren(
       ...notes.filter(Boolean).map((note) => make("span", {}, note)));
   }
 
@@ -187,18 +205,19 @@ class Result {
   }
 
   notes(response) {
-    const named = (label, header) => {
-      const value = response.headers.get(header);
-      return value && `${label} ${value}`;
-    };
-    return [named("Retry after (s)", "retry-after"), named("Limit", "ratelimit"),
-      named("Request", "x-request-id")];
+    const { headers } = response;
+    const wait = headers.get("retry-after");
+    const id = headers.get("x-request-id");
+    const left = [...(headers.get("ratelimit") ?? "").matchAll(/"([^"]*)";r=(\d+)/g)].map(
+      ([, policy, calls]) => `${policy}: ${count(Number(calls), "call")} left`);
+    return [wait && `try again in ${count(Number(wait), "second")}`, left.join(", "),
+      id && `request ${id}`];
   }
 
   json(value) {
     const text = JSON.stringify(value, null, 2);
     const kinds = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)/g;
-    const pre = make("pre", { tabIndex: 0 });
+    const pre = make("pre", { tabIndex: 0, role: "region", "aria-label": `Answer of ${this.path}` });
     let at = 0;
     for (const match of text.matchAll(kinds)) {
       const kind = match[2] ? "name" : match[1] ? "string" : "number";
@@ -223,7 +242,8 @@ class Result {
   }
 
   async stream(response, fields) {
-    const words = make("div", { className: "words live", tabIndex: 0 });
+    const words = make("div",
+      { className: "words live", tabIndex: 0, role: "region", "aria-label": `Answer of ${this.path}` });
     this.content.replaceChildren(words);
     let pieces = 0, first = null, end = null;
     try {
@@ -266,7 +286,7 @@ class Result {
 
 async function send(operation, fields, result, button) {
   if (button.leave) return button.leave.abort();
-  const text = operation.about.requestBody ? body(fields) : undefined;
+  const text = body(fields);
   if (text === null) return;
   const label = button.textContent;
   button.leave = new AbortController();
@@ -274,9 +294,9 @@ async function send(operation, fields, result, button) {
   button.setAttribute("aria-busy", "true");
   result.start();
   try {
-    const response = await fetch(operation.path, {
-      method: operation.verb, headers: headers(operation), body: text, credentials: "omit",
-      signal: button.leave.signal });
+    const response = await fetch(pathOf(operation, text), {
+      method: operation.verb, headers: headers(operation), credentials: "omit",
+      body: operation.about.requestBody ? text : undefined, signal: button.leave.signal });
     await result.show(response, fields);
   } catch (error) {
     if (error.name === "AbortError") result.say("Stopped", true, `after ${result.seconds()}`);
@@ -300,7 +320,7 @@ function credentials() {
 }
 
 function asCurl(operation, text) {
-  const words = [`curl -s${streams(operation) ? "N" : ""} ${location.origin}${operation.path}`,
+  const words = [`curl -s${streams(operation) ? "N" : ""} ${location.origin}${pathOf(operation, text)}`,
     ...credentials()];
   if (operation.about.requestBody)
     words.push("-H 'Content-Type: application/json'", `-d ${quote(text)}`);
@@ -342,14 +362,15 @@ function answers(operation) {
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const about = resolve(property);
     row(make("code", {}, name),
-      [typeOf(property), about.const && `always “${about.const}”`, about.description,
-        rules(about, false)].filter(Boolean).join(" · "));
+      hinted(typeOf(property), about.const && `always “${about.const}”`, about.description,
+        rules(about, false)));
   }
   for (const [status, response] of Object.entries(operation.about.responses))
     if (status !== "200") row(make("code", {}, status === "default" ? "other" : status),
       resolve(response).description);
   return make("details", { className: "more" }, make("summary", {}, "Answers and errors"),
-    make("div", { className: "scroll" }, table));
+    make("div", { className: "scroll", tabIndex: 0, role: "region",
+      "aria-label": `Answers and errors of ${operation.path}` }, table));
 }
 
 /** Text with `code` in it. */
@@ -360,11 +381,10 @@ function card(operation) {
   const schema = requestOf(operation);
   const fields = Object.entries(schema?.properties ?? {}).map(([name, property]) =>
     field(operation, name, property, schema.required?.includes(name)));
-  const result = new Result();
+  const result = new Result(operation.path);
   const button = make("button", { className: "send" }, "Send");
-  const text = () => (about.requestBody ? body(fields) : "{}");
   const with_text = (command) => () => {
-    const sent = text();
+    const sent = body(fields);
     return sent === null ? null : command(operation, sent);
   };
   const form = make("form", { noValidate: true }, ...fields.map((each) => each.whole),

@@ -73,16 +73,19 @@ enum contract_kind {
     CONTRACT_TEXT,       /* the model answers in plain text */
     CONTRACT_STRUCTURED, /* the model answers with JSON of answer_schema */
     CONTRACT_HEALTH,     /* built in, no model */
-    CONTRACT_CHAT        /* built in: the messages of weir/v1/chat.proto */
+    CONTRACT_CHAT,       /* built in: the messages of weir/v1/chat.proto */
+    CONTRACT_MODELS      /* built in, no model: which ones chats may name */
 };
 
 struct contract_route {
     const char *verb; /* "GET", "POST" */
     const char *path; /* "/tell-joke" */
+    bool open;        /* what is behind the path is the one field of the request, a string */
 };
 
 struct contract_method {
-    const char *flow;          /* "tell_joke": scopes, logs, metrics */
+    const char *flow;          /* "tell_joke": logs, metrics */
+    const char *scope;         /* flow:<scope> lets callers in; as a rule the flow's name */
     const char *rpc_path;      /* "/weir.v1.FlowService/TellJoke" */
     const char *rpc_name;      /* "TellJoke" */
     const char *prompt;        /* name of the prompt, NULL for built-ins */

@@ -26,18 +26,6 @@ static void write_image(struct buf *out, struct span url)
     buf_put_text(out, "}}");
 }
 
-/* Whatever the provider calls it; one that came from another provider may have no name. */
-static void write_id(struct buf *out, const struct chat_part *part)
-{
-    buf_put_char(out, '"');
-    if (part->id.len == 0) {
-        buf_put_text(out, "call_");
-        buf_put_json(out, part->name);
-    }
-    buf_put_json(out, part->id);
-    buf_put_char(out, '"');
-}
-
 static void write_part(struct buf *out, const struct chat_part *part)
 {
     switch (part->kind) {
@@ -50,7 +38,7 @@ static void write_part(struct buf *out, const struct chat_part *part)
         return;
     case CHAT_TOOL_CALL:
         buf_put_text(out, "{\"type\":\"tool_use\",\"id\":");
-        write_id(out, part);
+        writing_id(out, part);
         buf_put_text(out, ",\"name\":");
         buf_put_json_string(out, part->name);
         buf_put_text(out, ",\"input\":");
@@ -58,7 +46,7 @@ static void write_part(struct buf *out, const struct chat_part *part)
         break;
     case CHAT_TOOL_RESULT:
         buf_put_text(out, "{\"type\":\"tool_result\",\"tool_use_id\":");
-        write_id(out, part);
+        writing_id(out, part);
         buf_put_text(out, ",\"content\":");
         buf_put_json_string(out, part->text);
         if (part->failed)
@@ -71,18 +59,9 @@ static void write_part(struct buf *out, const struct chat_part *part)
 /* Empty texts are refused there. */
 static void write_message(struct buf *out, const struct chat_message *message)
 {
-    bool first = true;
     buf_put_text(out, message->role == CHAT_MODEL ? "{\"role\":\"assistant\",\"content\":["
                                                   : "{\"role\":\"user\",\"content\":[");
-    for (size_t i = 0; i < message->n_parts; i++) {
-        const struct chat_part *part = &message->parts[i];
-        if (part->text.len == 0)
-            continue;
-        if (!first)
-            buf_put_char(out, ',');
-        first = false;
-        write_part(out, part);
-    }
+    writing_parts(message, write_part, out);
     buf_put_text(out, "]}");
 }
 
@@ -142,23 +121,13 @@ static void write_tools(const struct dialect_request *request, struct buf *out)
 void anthropic_write(const struct dialect_request *request, struct buf *out)
 {
     const struct conversation *what = request->what;
-    bool first = true;
     buf_put_text(out, "{\"model\":");
     buf_put_json_string(out, request->model);
     buf_printf(out, ",\"max_tokens\":%ld",
                what->max_output_tokens > 0 ? what->max_output_tokens : USUAL_MAX_TOKENS);
     write_system(what, out);
     buf_put_text(out, ",\"messages\":[");
-    for (size_t i = 0; i < what->n_messages; i++) {
-        const struct chat_message *message = &what->messages[i];
-        if (message->role == CHAT_SYSTEM || !writing_has_words(message))
-            continue;
-        if (!first)
-            buf_put_char(out, ',');
-        first = false;
-        write_message(out, message);
-    }
-    if (first) /* it wants one */
+    if (!writing_messages(what, write_message, out)) /* it wants one */
         buf_put_text(out, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
                           "\"Go ahead.\"}]}");
     buf_put_char(out, ']');

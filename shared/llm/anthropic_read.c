@@ -4,7 +4,6 @@
 
 #include "shared/base/must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* {"type":"error","error":{"type":"overloaded_error","message":"..."}} */
@@ -148,7 +147,7 @@ static void read_message(const json_t *document, struct llm_result *result,
     if (!read_stop(document, result))
         return;
     const json_t *input = find_input(content, result);
-    bool calls = result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow);
+    bool calls = reading_has_calls(result);
     if (!json_is_array(content))
         reading_end(result, LLM_GARBLED, "no content in the message");
     else if (input != NULL && !calls)
@@ -161,24 +160,17 @@ static void read_message(const json_t *document, struct llm_result *result,
         reading_end(result, LLM_GARBLED, "no text in the message");
 }
 
+static void read_whole(const json_t *document, struct llm_result *result, struct dialect_text *text)
+{
+    if (json_object_get(document, "error") != NULL)
+        read_error(document, result);
+    else
+        read_message(document, result, text);
+}
+
 void anthropic_read(struct span body, struct llm_result *result, struct dialect_text *text)
 {
-    *text = (struct dialect_text){0};
-    result->end = dialect_end_of_status(result->http_status);
-    json_t *document = reading_parse(body);
-    if (result->end != LLM_DONE) {
-        char status[32];
-        (void)snprintf(status, sizeof status, "status %d", result->http_status);
-        reading_note(result, status);
-        append_error(result, document);
-    } else if (document == NULL) {
-        reading_end(result, LLM_GARBLED, "the answer is no JSON object");
-    } else if (json_object_get(document, "error") != NULL) {
-        read_error(document, result);
-    } else {
-        read_message(document, result, text);
-    }
-    reading_keep(document, result, text);
+    reading_answer(body, result, text, append_error, read_whole);
 }
 
 /* --- events --- */

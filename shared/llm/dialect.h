@@ -20,7 +20,7 @@ struct dialect_request {
                          * nothing */
 };
 
-/* What was read. A zeroed one is empty. */
+/* What was read; lives no longer than the bytes that it was read from. A zeroed one is empty. */
 struct dialect_text {
     struct span text;  /* may be empty; at is NULL when there was none at all */
     bool last;         /* of an event: the stream's end marker, perhaps with text */

@@ -68,18 +68,9 @@ static void write_part(struct buf *out, const struct chat_part *part)
 
 static void write_message(struct buf *out, const struct chat_message *message)
 {
-    bool first = true;
     buf_put_text(out, message->role == CHAT_MODEL ? "{\"role\":\"model\",\"parts\":["
                                                   : "{\"role\":\"user\",\"parts\":[");
-    for (size_t i = 0; i < message->n_parts; i++) {
-        const struct chat_part *part = &message->parts[i];
-        if (part->text.len == 0)
-            continue;
-        if (!first)
-            buf_put_char(out, ',');
-        first = false;
-        write_part(out, part);
-    }
+    writing_parts(message, write_part, out);
     buf_put_text(out, "]}");
 }
 
@@ -160,20 +151,10 @@ static void write_tools(const struct conversation *what, struct buf *out)
 void gemini_write(const struct dialect_request *request, struct buf *out)
 {
     const struct conversation *what = request->what;
-    bool first = true;
     buf_put_char(out, '{');
     write_system(request, out);
     buf_put_text(out, "\"contents\":[");
-    for (size_t i = 0; i < what->n_messages; i++) {
-        const struct chat_message *message = &what->messages[i];
-        if (message->role == CHAT_SYSTEM || !writing_has_words(message))
-            continue;
-        if (!first)
-            buf_put_char(out, ',');
-        first = false;
-        write_message(out, message);
-    }
-    if (first) /* it wants one */
+    if (!writing_messages(what, write_message, out)) /* it wants one */
         buf_put_text(out, "{\"role\":\"user\",\"parts\":[{\"text\":\"Go ahead.\"}]}");
     buf_put_char(out, ']');
     write_tools(what, out);

@@ -2,8 +2,6 @@
 #include "shared/llm/gemini.h"
 #include "shared/llm/reading.h"
 
-#include <stdio.h>
-
 /* In a stream the counts grow until the end. */
 static void read_usage(const json_t *document, bool complete, struct llm_usage *usage)
 {
@@ -130,8 +128,7 @@ static void read_whole(const json_t *document, struct llm_result *result, struct
         return;
     read_usage(document, true, &result->usage);
     read_candidate(document, result, text);
-    if (result->end != LLM_DONE || text->text.at != NULL ||
-        (result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow)))
+    if (result->end != LLM_DONE || text->text.at != NULL || reading_has_calls(result))
         return;
     if (result->stop == LLM_STOP_LENGTH) /* all of it went into thoughts */
         text->text = span_of("");
@@ -141,20 +138,7 @@ static void read_whole(const json_t *document, struct llm_result *result, struct
 
 void gemini_read(struct span body, struct llm_result *result, struct dialect_text *text)
 {
-    *text = (struct dialect_text){0};
-    result->end = dialect_end_of_status(result->http_status);
-    json_t *document = reading_parse(body);
-    if (result->end != LLM_DONE) {
-        char status[32];
-        (void)snprintf(status, sizeof status, "status %d", result->http_status);
-        reading_note(result, status);
-        append_error(result, document);
-    } else if (document == NULL) {
-        reading_end(result, LLM_GARBLED, "the answer is no JSON object");
-    } else {
-        read_whole(document, result, text);
-    }
-    reading_keep(document, result, text);
+    reading_answer(body, result, text, append_error, read_whole);
 }
 
 void gemini_read_event(struct span name, struct span data, struct llm_result *result,

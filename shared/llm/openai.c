@@ -3,18 +3,6 @@
 
 #include "shared/llm/writing.h"
 
-/* Whatever the provider calls it; one that came from another provider may have no name. */
-static void write_id(struct buf *out, const struct chat_part *part)
-{
-    buf_put_char(out, '"');
-    if (part->id.len == 0) {
-        buf_put_text(out, "call_");
-        buf_put_json(out, part->name);
-    }
-    buf_put_json(out, part->id);
-    buf_put_char(out, '"');
-}
-
 static void write_calls(struct buf *out, const struct chat_message *message)
 {
     const char *before = ",\"tool_calls\":[";
@@ -25,7 +13,7 @@ static void write_calls(struct buf *out, const struct chat_message *message)
         buf_put_text(out, before);
         before = ",";
         buf_put_text(out, "{\"id\":");
-        write_id(out, part);
+        writing_id(out, part);
         buf_put_text(out, ",\"type\":\"function\",\"function\":{\"name\":");
         buf_put_json_string(out, part->name);
         buf_put_text(out, ",\"arguments\":");
@@ -43,7 +31,7 @@ static void write_results(struct buf *out, const struct chat_message *message)
         const struct chat_part *part = &message->parts[i];
         buf_put_text(out, i == 0 ? "{\"role\":\"tool\",\"tool_call_id\":"
                                  : ",{\"role\":\"tool\",\"tool_call_id\":");
-        write_id(out, part);
+        writing_id(out, part);
         buf_put_text(out, ",\"content\":");
         buf_put_json_string(out, part->text);
         buf_put_char(out, '}');

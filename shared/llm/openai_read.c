@@ -2,57 +2,88 @@
  * error stays here: only its type and code, cut to harmless characters, go to the log. */
 #include "shared/llm/openai.h"
 
+#include "shared/base/json_view.h"
 #include "shared/llm/reading.h"
 
 #include <stdio.h>
 
-/* {"error":{"message","type","code"}}; Ollama has {"error":"message"}. */
-static void append_error(struct llm_result *result, const json_t *document)
+/* A document that is no object has no members either. */
+static struct json_view parse(struct span text)
 {
-    const json_t *error = json_object_get(document, "error");
-    reading_word(result, error, "type");
-    reading_word(result, error, "code");
+    struct json_view document = json_view_parse(text);
+    return json_view_is_object(document) ? document : (struct json_view){SPAN_EMPTY};
+}
+
+static void append_word(struct llm_result *result, struct json_view value)
+{
+    char word[READING_WORD_BYTES];
+    struct buf text;
+    int64_t number;
+    buf_init(&text, NULL, LLM_ANSWER_BYTES);
+    json_view_put(value, &text);
+    if (json_view_integer(value, &number))
+        buf_put_i64(&text, number);
+    (void)snprintf(word, sizeof word, "%.*s", (int)text.len, text.len > 0 ? text.at : "");
+    buf_fini(&text);
+    reading_note_word(result, word);
+}
+
+/* {"error":{"message","type","code"}}; Ollama has {"error":"message"}. */
+static void append_error(struct llm_result *result, struct json_view document)
+{
+    struct json_view error = json_view_get(document, "error");
+    append_word(result, json_view_get(error, "type"));
+    append_word(result, json_view_get(error, "code"));
 }
 
 /* --- members that answers and chunks share --- */
 
-static void read_usage(const json_t *document, struct llm_usage *usage)
+static bool read_count(struct json_view object, const char *member, uint64_t *count)
 {
-    const json_t *said = json_object_get(document, "usage");
+    int64_t said;
+    if (!json_view_integer(json_view_get(object, member), &said) || said < 0)
+        return false;
+    *count = (uint64_t)said;
+    return true;
+}
+
+static void read_usage(struct json_view document, struct llm_usage *usage)
+{
+    struct json_view said = json_view_get(document, "usage");
     uint64_t in, out;
-    if (!reading_count(said, "prompt_tokens", &in) ||
-        !reading_count(said, "completion_tokens", &out))
+    if (!read_count(said, "prompt_tokens", &in) || !read_count(said, "completion_tokens", &out))
         return;
     *usage = (struct llm_usage){.input_tokens = in, .output_tokens = out, .known = true};
 }
 
 /* A call, or a piece of one: a new id at the same place begins another. */
-static void read_call(const json_t *said, int64_t place, struct tool_calls *calls)
+static void read_call(struct json_view said, int64_t place, struct tool_calls *calls)
 {
-    const json_t *index = json_object_get(said, "index");
-    const json_t *function = json_object_get(said, "function");
-    struct span id = reading_text(said, "id");
-    int64_t key = json_is_integer(index) ? json_integer_value(index) : place;
+    struct json_view function = json_view_get(said, "function");
+    struct json_view id = json_view_get(said, "id");
+    int64_t key = place;
+    (void)json_view_integer(json_view_get(said, "index"), &key); /* else it stays so */
+    bool named = json_view_is_string(id) && !json_view_is(id, SPAN_EMPTY);
     struct tool_draft *draft = tool_calls_find(calls, key);
-    if (draft == NULL || (id.len > 0 && draft->id.len > 0 && !span_equal(id, buf_span(&draft->id))))
+    if (draft == NULL || (named && draft->id.len > 0 && !json_view_is(id, buf_span(&draft->id))))
         draft = tool_calls_add(calls, key);
     if (draft == NULL)
         return;
     if (draft->id.len == 0)
-        buf_put_span(&draft->id, id);
-    buf_put_span(&draft->name, reading_text(function, "name"));
-    buf_put_span(&draft->arguments, reading_text(function, "arguments"));
+        json_view_put(id, &draft->id);
+    json_view_put(json_view_get(function, "name"), &draft->name);
+    json_view_put(json_view_get(function, "arguments"), &draft->arguments);
 }
 
-static void read_calls(const json_t *said, struct llm_result *result)
+static void read_calls(struct json_view said, struct llm_result *result)
 {
-    const json_t *call;
-    size_t i;
     if (result->drafts == NULL)
         return;
-    json_array_foreach(json_object_get(said, "tool_calls"), i, call)
-    {
-        read_call(call, (int64_t)i, result->drafts);
+    struct json_view calls = json_view_get(said, "tool_calls");
+    struct json_view call = json_view_first(calls);
+    for (int64_t i = 0; json_view_is_there(call); i++) {
+        read_call(call, i, result->drafts);
+        call = json_view_after(calls, call);
     }
 }
 
@@ -61,51 +92,67 @@ static bool has_calls(const struct llm_result *result)
     return result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow);
 }
 
+/* Where it stands, unless there are escapes to be resolved. */
+static void read_content(struct json_view content, struct dialect_text *text)
+{
+    if (json_view_plain(content, &text->text))
+        return;
+    buf_init(&text->joined, NULL, LLM_ANSWER_BYTES);
+    json_view_put(content, &text->joined);
+    text->text = buf_span(&text->joined);
+}
+
 /* The message of an answer, the delta of a chunk. Did the model say something usable? */
-static bool read_said(const json_t *choice, const json_t *said, struct llm_result *result,
+static bool read_said(struct json_view choice, struct json_view said, struct llm_result *result,
                       struct dialect_text *text)
 {
-    const json_t *content = json_object_get(said, "content");
-    const char *finish = json_string_value(json_object_get(choice, "finish_reason"));
-    const char *refusal = json_string_value(json_object_get(said, "refusal"));
-    if (refusal != NULL && refusal[0] != '\0') {
+    struct json_view content = json_view_get(said, "content");
+    struct json_view finish = json_view_get(choice, "finish_reason");
+    struct json_view refusal = json_view_get(said, "refusal");
+    if (json_view_is_string(refusal) && !json_view_is(refusal, SPAN_EMPTY)) {
         reading_end(result, LLM_FILTERED, "the model refused");
         return false;
     }
-    if (finish != NULL && strcmp(finish, "content_filter") == 0) {
+    if (json_view_is(finish, span_of("content_filter"))) {
         reading_end(result, LLM_FILTERED, "content_filter");
         return false;
     }
-    if (finish != NULL)
-        result->stop = strcmp(finish, "length") == 0 ? LLM_STOP_LENGTH : LLM_STOP_END;
+    if (json_view_is_string(finish))
+        result->stop = json_view_is(finish, span_of("length")) ? LLM_STOP_LENGTH : LLM_STOP_END;
     read_calls(said, result);
-    if (json_is_string(content)) {
-        reading_add(text, span_make(json_string_value(content), json_string_length(content)));
-    } else if (content != NULL && !json_is_null(content)) {
+    if (json_view_is_string(content)) {
+        read_content(content, text);
+    } else if (json_view_is_there(content) && !json_view_is_null(content)) {
         reading_end(result, LLM_GARBLED, "the content is no text");
         return false;
     }
     return true;
 }
 
-static bool has_error(const json_t *document)
+static bool has_error(struct json_view document)
 {
-    const json_t *error = json_object_get(document, "error");
-    return error != NULL && !json_is_null(error);
+    struct json_view error = json_view_get(document, "error");
+    return json_view_is_there(error) && !json_view_is_null(error);
+}
+
+static void drop_unless_done(const struct llm_result *result, struct dialect_text *text)
+{
+    if (result->end != LLM_DONE)
+        dialect_drop(text);
 }
 
 /* --- answers --- */
 
-static void read_answer(const json_t *document, struct llm_result *result,
+static void read_answer(struct json_view document, struct llm_result *result,
                         struct dialect_text *text)
 {
-    const json_t *choice = json_array_get(json_object_get(document, "choices"), 0);
-    const json_t *message = json_object_get(choice, "message");
+    struct json_view choice = json_view_first(json_view_get(document, "choices"));
+    struct json_view message = json_view_get(choice, "message");
     read_usage(document, &result->usage);
     if (has_error(document)) {
         reading_end(result, LLM_FAILED, "an error in place of an answer");
         append_error(result, document);
-    } else if (!json_is_object(message)) {
+    } else if (!json_view_is_object(message)) {
         reading_end(result, LLM_GARBLED, "no message in the answer");
     } else if (read_said(choice, message, result, text) && text->text.at == NULL &&
                !has_calls(result)) {
@@ -117,33 +164,33 @@ void openai_read(struct span body, struct llm_result *result, struct dialect_tex
 {
     *text = (struct dialect_text){0};
     result->end = dialect_end_of_status(result->http_status);
-    json_t *document = reading_parse(body);
+    struct json_view document = parse(body);
     if (result->end != LLM_DONE) {
         char status[32];
         (void)snprintf(status, sizeof status, "status %d", result->http_status);
         reading_note(result, status);
         append_error(result, document);
-    } else if (document == NULL) {
+    } else if (!json_view_is_there(document)) {
         reading_end(result, LLM_GARBLED, "the answer is no JSON object");
     } else {
         read_answer(document, result, text);
     }
-    reading_keep(document, result, text);
+    drop_unless_done(result, text);
 }
 
 /* --- chunks --- */
 
-static void read_choice(const json_t *document, struct llm_result *result,
+static void read_choice(struct json_view document, struct llm_result *result,
                         struct dialect_text *text)
 {
-    const json_t *choices = json_object_get(document, "choices");
-    const json_t *choice = json_array_get(choices, 0);
-    const json_t *delta = json_object_get(choice, "delta");
-    if (!json_is_array(choices))
+    struct json_view choices = json_view_get(document, "choices");
+    struct json_view choice = json_view_first(choices);
+    struct json_view delta = json_view_get(choice, "delta");
+    if (!json_view_is_array(choices))
         reading_end(result, LLM_GARBLED, "no choices in a chunk");
-    else if (choice != NULL && !json_is_object(delta)) /* the chunk with the usage has none */
+    else if (json_view_is_there(choice) && !json_view_is_object(delta)) /* the usage's has none */
         reading_end(result, LLM_GARBLED, "no delta in a chunk");
-    else if (choice != NULL)
+    else if (json_view_is_there(choice))
         (void)read_said(choice, delta, result, text);
 }
 
@@ -155,15 +202,15 @@ void openai_read_event(struct span name, struct span data, struct llm_result *re
     text->last = span_is(span_trim(data), "[DONE]");
     if (text->last)
         return;
-    json_t *document = reading_parse(data);
+    struct json_view document = parse(data);
     if (has_error(document) || span_is(name, "error")) {
         reading_end(result, LLM_FAILED, "an error in the stream");
         append_error(result, document);
-    } else if (document == NULL) {
+    } else if (!json_view_is_there(document)) {
         reading_end(result, LLM_GARBLED, "a chunk is no JSON object");
     } else {
         read_usage(document, &result->usage);
         read_choice(document, result, text);
     }
-    reading_keep(document, result, text);
+    drop_unless_done(result, text);
 }

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORD_CHARACTERS = 40 };
-
 json_t *reading_parse(struct span text)
 {
     json_t *document = json_loadb(text.len > 0 ? text.at : "", text.len, 0, NULL);
@@ -27,21 +25,25 @@ static bool is_plain(char c)
            c == '-' || c == '.';
 }
 
+void reading_note_word(struct llm_result *result, const char *text)
+{
+    char word[READING_WORD_BYTES] = "";
+    for (size_t i = 0; text[i] != '\0' && i < sizeof word - 1; i++)
+        word[i] = is_plain(text[i]) ? text[i] : '?';
+    if (word[0] != '\0')
+        reading_note(result, word);
+}
+
 void reading_word(struct llm_result *result, const json_t *object, const char *member)
 {
     const json_t *value = json_object_get(object, member);
-    const char *text = json_string_value(value);
-    char word[WORD_CHARACTERS + 1] = "";
-    size_t len = 0;
-    if (json_is_integer(value))
-        (void)snprintf(word, sizeof word, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    for (; text != NULL && text[len] != '\0' && len < WORD_CHARACTERS; len++)
-        word[len] = text[len];
-    for (size_t i = 0; word[i] != '\0'; i++)
-        if (!is_plain(word[i]))
-            word[i] = '?';
-    if (word[0] != '\0')
-        reading_note(result, word);
+    char number[READING_WORD_BYTES];
+    if (json_is_string(value))
+        reading_note_word(result, json_string_value(value));
+    if (!json_is_integer(value))
+        return;
+    (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    reading_note_word(result, number);
 }
 
 void reading_end(struct llm_result *result, enum llm_end end, const char *reason)
@@ -95,4 +97,30 @@ void reading_keep(json_t *document, const struct llm_result *result, struct dial
     text->document = document;
     if (result->end != LLM_DONE)
         dialect_drop(text);
+}
+
+bool reading_has_calls(const struct llm_result *result)
+{
+    return result->drafts != NULL && (result->drafts->n > 0 || result->drafts->overflow);
+}
+
+void reading_answer(struct span body, struct llm_result *result, struct dialect_text *text,
+                    void (*append_error)(struct llm_result *result, const json_t *document),
+                    void (*read)(const json_t *document, struct llm_result *result,
+                                 struct dialect_text *text))
+{
+    *text = (struct dialect_text){0};
+    result->end = dialect_end_of_status(result->http_status);
+    json_t *document = reading_parse(body);
+    if (result->end != LLM_DONE) {
+        char status[32];
+        (void)snprintf(status, sizeof status, "status %d", result->http_status);
+        reading_note(result, status);
+        append_error(result, document);
+    } else if (document == NULL) {
+        reading_end(result, LLM_GARBLED, "the answer is no JSON object");
+    } else {
+        read(document, result, text);
+    }
+    reading_keep(document, result, text);
 }

@@ -22,6 +22,7 @@ struct transfer {
     CURL *easy;
     void *owner;
     struct buf url; /* what the handle was told, NUL-terminated */
+    CURLU *parsed;  /* the same: else libcurl takes it apart for each transfer */
     struct headers *headers;
     size_t header_bytes;
     bool attached; /* to the multi handle */
@@ -139,7 +140,11 @@ static void use_path(struct transfer *transfer, struct span path)
     buf_put_span(&transfer->url, path);
     buf_put_char(&transfer->url, '\0');
     must(!transfer->url.overflow);
-    SET(transfer->easy, CURLOPT_URL, transfer->url.at);
+    bool good = curl_url_set(transfer->parsed, CURLUPART_URL, transfer->url.at, CURLU_PATH_AS_IS) ==
+                CURLUE_OK;
+    /* A bad one is left for the transfer to complain of. A good one's old text has to go. */
+    SET(transfer->easy, CURLOPT_URL, good ? NULL : transfer->url.at);
+    SET(transfer->easy, CURLOPT_CURLU, good ? transfer->parsed : NULL);
 }
 
 static struct transfer *transfer_new(struct transfers *transfers)
@@ -149,7 +154,8 @@ static struct transfer *transfer_new(struct transfers *transfers)
     link_init(&transfer->link);
     transfer->transfers = transfers;
     transfer->easy = curl_easy_init();
-    must(transfer->easy != NULL);
+    transfer->parsed = curl_url();
+    must(transfer->easy != NULL && transfer->parsed != NULL);
     buf_init(&transfer->url, NULL, URL_BYTES);
     set_up_wire(transfers, transfer->easy);
     use_headers(transfer);
@@ -220,6 +226,7 @@ void transfers_close(struct transfers *transfers, void (*closed)(void *context),
         struct transfer *transfer = container_of(transfers->idle.after, struct transfer, link);
         link_remove(&transfer->link);
         curl_easy_cleanup(transfer->easy);
+        curl_url_cleanup(transfer->parsed);
         (void)headers_unref(transfer->headers);
         buf_fini(&transfer->url);
         free(transfer);

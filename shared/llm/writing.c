@@ -58,6 +58,56 @@ bool writing_system(const struct conversation *what, struct buf *out)
     return any;
 }
 
+void writing_parts(const struct chat_message *message,
+                   void (*write)(struct buf *out, const struct chat_part *part), struct buf *out)
+{
+    bool first = true;
+    for (size_t i = 0; i < message->n_parts; i++) {
+        if (message->parts[i].text.len == 0)
+            continue;
+        if (!first)
+            buf_put_char(out, ',');
+        first = false;
+        write(out, &message->parts[i]);
+    }
+}
+
+static bool has_words(const struct chat_message *message)
+{
+    for (size_t i = 0; i < message->n_parts; i++)
+        if (message->parts[i].text.len > 0)
+            return true;
+    return false;
+}
+
+bool writing_messages(const struct conversation *what,
+                      void (*write)(struct buf *out, const struct chat_message *message),
+                      struct buf *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < what->n_messages; i++) {
+        const struct chat_message *message = &what->messages[i];
+        if (message->role == CHAT_SYSTEM || !has_words(message))
+            continue;
+        if (any)
+            buf_put_char(out, ',');
+        any = true;
+        write(out, message);
+    }
+    return any;
+}
+
+void writing_id(struct buf *out, const struct chat_part *part)
+{
+    buf_put_char(out, '"');
+    if (part->id.len == 0) {
+        buf_put_text(out, "call_");
+        buf_put_json(out, part->name);
+    }
+    buf_put_json(out, part->id);
+    buf_put_char(out, '"');
+}
+
 void writing_stop(const struct conversation *what, struct buf *out)
 {
     for (size_t i = 0; i < what->n_stop; i++) {
@@ -82,12 +132,4 @@ bool writing_has_members(const char *schema)
     bool has = json_object_size(json_object_get(parsed, "properties")) > 0;
     json_decref(parsed);
     return has;
-}
-
-bool writing_has_words(const struct chat_message *message)
-{
-    for (size_t i = 0; i < message->n_parts; i++)
-        if (message->parts[i].text.len > 0)
-            return true;
-    return false;
 }

@@ -141,3 +141,63 @@ ProtobufCMessage *chat_answer(const struct contract_method *method, const Protob
     answer->usage = usage;
     return &answer->base;
 }
+
+/* --- the models themselves --- */
+
+bool chat_asks_for_model(const ProtobufCMessage *request, struct span *name)
+{
+    if (request->descriptor != &weir__v1__get_model_request__descriptor)
+        return false;
+    *name = span_of(((const Weir__V1__GetModelRequest *)request)->model);
+    return true;
+}
+
+static Weir__V1__ChatModel *make_model(const struct chat_models *models, struct span name,
+                                       struct arena *arena)
+{
+    static char owner[] = "weir";
+    Weir__V1__ChatModel *model = arena_alloc(arena, sizeof *model);
+    weir__v1__chat_model__init(model);
+    model->id = arena_copy(arena, name);
+    model->created = models->since_s;
+    model->owned_by = owner;
+    return model;
+}
+
+static bool is_listed(const struct chat_models *models, const char *name)
+{
+    for (size_t i = 0; i < models->count; i++)
+        if (strcmp(models->list[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static ProtobufCMessage *list_models(const struct chat_models *models, struct arena *arena)
+{
+    Weir__V1__ListModelsResponse *answer = arena_alloc(arena, sizeof *answer);
+    weir__v1__list_models_response__init(answer);
+    if (models == NULL)
+        return &answer->base;
+    answer->models = arena_alloc(arena, (models->count + 1) * sizeof *answer->models);
+    if (!is_listed(models, models->usual)) /* else its name is another's */
+        answer->models[answer->n_models++] = make_model(models, span_of(models->usual), arena);
+    for (size_t i = 0; i < models->count; i++)
+        answer->models[answer->n_models++] =
+            make_model(models, span_of(models->list[i].name), arena);
+    return &answer->base;
+}
+
+ProtobufCMessage *chat_tell_models(const struct chat_models *models,
+                                   const ProtobufCMessage *request, struct arena *arena)
+{
+    struct span name;
+    if (!chat_asks_for_model(request, &name)) {
+        must(request->descriptor == &weir__v1__list_models_request__descriptor);
+        return list_models(models, arena);
+    }
+    must(models != NULL);
+    Weir__V1__GetModelResponse *answer = arena_alloc(arena, sizeof *answer);
+    weir__v1__get_model_response__init(answer);
+    answer->model = make_model(models, name, arena);
+    return &answer->base;
+}

@@ -21,6 +21,7 @@ struct chat_models {
     const struct chat_model *list;
     size_t count;
     const char *usual; /* the name of the model that is asked when none is named */
+    int64_t since_s;   /* when they came to be, since 1970 */
 };
 
 /* Which upstream has the model; an empty name is the usual one. `models` may be NULL: there is just
@@ -31,6 +32,12 @@ bool chat_is_kept(const ProtobufCMessage *request);
 /* Fills in what the request says; its model must be one of `models`. */
 void chat_conversation(const struct chat_models *models, const ProtobufCMessage *request,
                        struct arena *arena, struct conversation *what);
+/* Is a model asked for, and by which name? `request` is of a method of CONTRACT_MODELS. */
+MUST_USE bool chat_asks_for_model(const ProtobufCMessage *request, struct span *name);
+/* What such a method answers: all models, or the one asked for, which must be one of them. `models`
+ * may be NULL: there are none. */
+MUST_USE ProtobufCMessage *chat_tell_models(const struct chat_models *models,
+                                            const ProtobufCMessage *request, struct arena *arena);
 /* The answer; of a stream, its last message, which has no content. */
 MUST_USE ProtobufCMessage *chat_answer(const struct contract_method *method,
                                        const ProtobufCMessage *request,

@@ -16,7 +16,7 @@ static bool check_methods(const struct contract *contract, char error[256])
 {
     for (size_t i = 0; i < contract->n_methods; i++) {
         const struct contract_method *method = &contract->methods[i];
-        if (method->kind == CONTRACT_CHAT) {
+        if (method->kind == CONTRACT_CHAT || method->kind == CONTRACT_MODELS) {
             must(method->prompt == NULL);
             continue;
         }

@@ -129,7 +129,7 @@ enum step_result step_cache(struct request *request, struct verdict *verdict)
     const struct contract_method *method = request->given.method;
     uint64_t left_ns = 0;
     (void)verdict;
-    if (method->kind == CONTRACT_HEALTH)
+    if (method->kind == CONTRACT_HEALTH || method->kind == CONTRACT_MODELS)
         return STEP_NEXT;
     if (request->worker->core->sharing == NULL || method->cache == CONTRACT_CACHE_NONE ||
         (method->kind == CONTRACT_CHAT && !chat_is_kept(request->message))) {

@@ -1,4 +1,5 @@
-/* Chat completions only: settles the model, and looks at what rules on fields cannot say. */
+/* Chat completions and their models only: settles the model, and looks at what rules on fields
+ * cannot say. */
 #include "shared/pipeline/chat.h"
 #include "shared/pipeline/step.h"
 
@@ -14,18 +15,24 @@ static enum step_result refuse(struct request *request, enum verdict_code code,
     return STEP_END;
 }
 
-enum step_result step_chat(struct request *request, struct verdict *verdict)
+static enum step_result find_model(struct request *request, struct span name,
+                                   struct verdict *verdict)
+{
+    size_t upstream;
+    if (chat_find_model(request->worker->core->chat, name, &upstream))
+        return STEP_NEXT;
+    return refuse(request, VERDICT_NO_MODEL,
+                  (struct violation){span_of("model"), span_of("model_not_found"),
+                                     span_of("there is no such model here")},
+                  verdict);
+}
+
+static enum step_result settle_chat(struct request *request, struct verdict *verdict)
 {
     const struct core *core = request->worker->core;
-    size_t upstream = 0;
-    if (request->given.method->kind != CONTRACT_CHAT)
-        return STEP_NEXT;
     Weir__V1__ChatRequest *chat = (Weir__V1__ChatRequest *)request->message;
-    if (!chat_find_model(core->chat, span_of(chat->model), &upstream))
-        return refuse(request, VERDICT_NO_MODEL,
-                      (struct violation){span_of("model"), span_of("model_not_found"),
-                                         span_of("there is no such model here")},
-                      verdict);
+    if (find_model(request, span_of(chat->model), verdict) == STEP_END)
+        return STEP_END;
     if (chat->schema[0] != '\0' && !json_text_is_object(span_of(chat->schema), &request->arena))
         return refuse(request, VERDICT_INVALID,
                       (struct violation){span_of("schema"), span_of("json"),
@@ -34,5 +41,16 @@ enum step_result step_chat(struct request *request, struct verdict *verdict)
     /* So that one question has one key, and the answer says who was asked. */
     if (chat->model[0] == '\0' && core->chat != NULL)
         chat->model = arena_copy(&request->arena, span_of(core->chat->usual));
+    return STEP_NEXT;
+}
+
+enum step_result step_chat(struct request *request, struct verdict *verdict)
+{
+    struct span name;
+    if (request->given.method->kind == CONTRACT_CHAT)
+        return settle_chat(request, verdict);
+    if (request->given.method->kind == CONTRACT_MODELS &&
+        chat_asks_for_model(request->message, &name))
+        return find_model(request, name, verdict);
     return STEP_NEXT;
 }

@@ -1,6 +1,7 @@
 /* The flow: a kept answer goes on at once; else the request asks the model by itself, or waits for
  * a flight that asks for several. A stream's pieces go out while it waits, a unary answer is left
  * for the reply step. */
+#include "shared/pipeline/chat.h"
 #include "shared/pipeline/follow.h"
 #include "shared/pipeline/shared_run.h"
 #include "shared/pipeline/step.h"
@@ -100,10 +101,19 @@ static enum step_result answer_health(struct request *request, struct verdict *v
     return STEP_END;
 }
 
+static enum step_result tell_models(struct request *request)
+{
+    request->run.answer =
+        chat_tell_models(request->worker->core->chat, request->message, &request->arena);
+    return STEP_NEXT;
+}
+
 enum step_result step_flow(struct request *request, struct verdict *verdict)
 {
     if (request->given.method->kind == CONTRACT_HEALTH)
         return answer_health(request, verdict);
+    if (request->given.method->kind == CONTRACT_MODELS)
+        return tell_models(request);
     if (request->share.kept != NULL)
         return follow_kept(request);
     if (request->share.waiter.flight == NULL)

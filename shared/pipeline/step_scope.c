@@ -15,11 +15,11 @@ enum step_result step_scope(struct request *request, struct verdict *verdict)
         must(!request->worker->core->authenticator->required);
         return STEP_NEXT;
     }
-    if (scope_allows(request->identity.scopes, method->flow))
+    if (scope_allows(request->identity.scopes, method->scope))
         return STEP_NEXT;
     buf_init(&challenge, &request->arena, 256);
     buf_put_text(&challenge, "Bearer realm=\"weir\", error=\"insufficient_scope\", scope=\"flow:");
-    buf_put_text(&challenge, method->flow);
+    buf_put_text(&challenge, method->scope);
     buf_put_char(&challenge, '"');
     request_note(request, "www-authenticate", buf_span(&challenge));
     *verdict = verdict_of(VERDICT_FORBIDDEN_SCOPE);

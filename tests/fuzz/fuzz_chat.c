@@ -1,6 +1,6 @@
-/* Bodies of the OpenAI-shaped route. What is read can be packed and unpacked, its strings are
- * clean, and its memory is within the budget; what is refused says what is wrong, and can be
- * written. */
+/* Bodies of the OpenAI-shaped route, and names of models in paths. What is read can be packed and
+ * unpacked, its strings are clean, and its memory is within the budget; what is refused says what
+ * is wrong, and can be written. */
 #include "rest/rest_chat.h"
 
 #include "shared/base/utf8.h"
@@ -41,6 +41,15 @@ static void check_refused(const struct verdict *verdict)
     buf_fini(&out);
 }
 
+static void check_name(struct span path, struct arena *arena)
+{
+    char *name = NULL;
+    if (!rest_chat_read_name(path, arena, &name))
+        return;
+    must(strlen(name) <= path.len && utf8_valid(span_of(name)));
+    must(path.len == 0 || memchr(path.at, '%', path.len) != NULL || span_is(path, name));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
@@ -55,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_read(chat);
     else
         check_refused(&verdict);
+    check_name(span_make(text, size), &arena);
     arena_fini(&arena);
     free(text);
     return 0;

@@ -13,6 +13,8 @@ static int replay_file(const char *folder, const char *name)
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return 0;
+    (void)printf("%s\n", path); /* the last of them is the one that crashed */
+    (void)fflush(stdout);
     uint8_t *bytes = malloc(1 << 20);
     size_t len = bytes != NULL ? fread(bytes, 1, 1 << 20, file) : 0;
     (void)fclose(file);

@@ -40,6 +40,19 @@ BAD_TEXTS = {
 }
 
 
+class CoreLog(Scenario):
+    def test_clients_cannot_fill_it(self):
+        block = http2.grpc_headers(JOKE).replace(b"\x08trailers", b"\x01x")
+        flags = http2.END_HEADERS | http2.END_STREAM
+        begin = time.monotonic()
+        with self.weir.connect(self.weir.grpc_port, seconds=1) as connection:
+            exchange(connection, http2.opening() + b"".join(
+                http2.frame(http2.HEADERS, flags, 2 * i + 1, block) for i in range(80)))
+        wait_until(lambda: self.weir.events("core_message"), 5, "a line of the core")
+        seconds = time.monotonic() - begin
+        self.assertLessEqual(len(self.weir.events("core_message")), 10 * (seconds // 1 + 2))
+
+
 class BadMessages(Scenario):
     def tearDown(self):
         self.assert_ok(self.rpc("TellJoke", {}))

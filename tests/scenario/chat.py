@@ -171,12 +171,16 @@ class Streams(ChatCase):
                 wait_until(lambda: self.model.running == 1, 3, "the call at the model")
                 connection.close()
                 wait_until(lambda: self.model.aborted == before + 1, 3, "the abort")
-        before = self.model.aborted
-        self.model.behave("stall")
-        call = self.rpc.start(STREAM, {"messages": turns("x")})
-        next(call)
-        call.cancel()
-        wait_until(lambda: self.model.aborted == before + 1, 3, "the abort over gRPC")
+        for rpc in (CHAT, STREAM):
+            with self.subTest(rpc=rpc):
+                before = self.model.aborted
+                self.model.behave("stall" if rpc == STREAM else "silent")
+                call = self.rpc.start(rpc, {"messages": turns("x")})
+                wait_until(lambda: self.model.running == 1, 3, "the call at the model")
+                if rpc == STREAM:
+                    next(call)
+                call.cancel()
+                wait_until(lambda: self.model.aborted == before + 1, 3, "the abort over gRPC")
 
 
 class Errors(ChatCase):
@@ -186,24 +190,29 @@ class Errors(ChatCase):
                 (b"[]", 400, "invalid_type", None),
                 ({"messages": ASK["messages"]}, 400, "missing_required_parameter", "model"),
                 ({"model": "gpt-test"}, 400, "missing_required_parameter", "messages"),
-                ({**ASK, "messages": []}, 422, "invalid_value", "messages"),
-                ({**ASK, "temperature": 3}, 422, "invalid_value", "temperature"),
+                ({**ASK, "messages": []}, 400, "invalid_value", "messages"),
+                ({**ASK, "temperature": 3}, 400, "invalid_value", "temperature"),
                 ({**ASK, "temperature": "hot"}, 400, "invalid_type", "temperature"),
                 ({**ASK, "max_tokens": 0}, 400, "invalid_value", "max_tokens"),
                 ({**ASK, "n": 2}, 400, "unsupported_parameter", "n"),
                 ({**ASK, "top_p": 0.5}, 400, "unsupported_parameter", "top_p"),
                 ({**ASK, "logprobs": True}, 400, "unsupported_parameter", "logprobs"),
                 ({**ASK, "tools": [{"type": "function"}]}, 400, "unsupported_parameter", "tools"),
+                ({**ASK, "tool_choice": "required"}, 400, "unsupported_parameter", "tool_choice"),
+                ({**ASK, "functions": [{"name": "f"}]}, 400, "unsupported_parameter", "functions"),
+                ({**ASK, "response_format": {"type": "json_schema", "json_schema": {
+                    "name": "no spaces", "schema": {}}}}, 400, "invalid_value",
+                 "response_format.json_schema.name"),
                 ({**ASK, "messages": [{"role": "tool", "content": "x"}]}, 400, "unsupported_value",
                  "messages[0].role"),
                 ({**ASK, "messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, 400,
                  "unsupported_value", "messages[0].content[0].type"),
                 ({**ASK, "messages": [{"role": "user", "content": [
-                    {"type": "image_url", "image_url": {"url": "ftp://x"}}]}]}, 422,
+                    {"type": "image_url", "image_url": {"url": "ftp://x"}}]}]}, 400,
                  "invalid_value", "messages[0].content[0].image_url"),
                 ({**ASK, "messages": [{"role": "user", "content": [
                     {"type": "text", "text": "x"},
-                    {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}]}, 422,
+                    {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}]}, 400,
                  "invalid_value", "messages[0].content[1].image_url"),
                 ({**ASK, "model": "gpt-none"}, 404, "model_not_found", "model")):
             with self.subTest(body=body):
@@ -213,8 +222,8 @@ class Errors(ChatCase):
 
     def test_what_http_has_to_say(self):
         reply = self.weir.curl(PATH, b"x=1", headers=["Content-Type: text/plain"], json_type=False)
-        self.assert_error(reply, 415, "bad_media_type")
-        self.assert_error(self.weir.curl(PATH), 405, "bad_http_method")
+        self.assert_error(reply, 415, "unsupported_content_type")
+        self.assert_error(self.weir.curl(PATH), 405, "method_not_supported")
         large = b'{"model":"' + b"x" * (1 << 20) + b'"}'
         self.assert_error(self.post(large), 413, "too_large")
         head = (f"POST {PATH} HTTP/1.1\r\nHost: weir\r\nContent-Type: application/json\r\n"
@@ -242,7 +251,7 @@ class Errors(ChatCase):
 
     def test_withheld(self):
         self.model.behave("filtered")
-        self.assert_error(self.post(ASK), 422, "content_filter")
+        self.assert_error(self.post(ASK), 400, "content_filter")
 
 
 class Kept(ChatCase):
@@ -360,7 +369,7 @@ class Governed(ChatCase):
 
     def test_limits(self):
         urls = "http://a.example http://b.example"
-        self.assert_error(self.post({**ASK, "messages": [{"role": "user", "content": urls}]}), 422,
+        self.assert_error(self.post({**ASK, "messages": [{"role": "user", "content": urls}]}), 400,
                           "content_filter", "messages[0].content[0].text")
         for _ in range(2):
             self.assertEqual(self.post(ASK).status, 200)

@@ -10,6 +10,8 @@ import unittest
 from browser import CHROMIUM, DRIVER, Browser
 from harness import Scenario, main, wait_until
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+AXE = os.path.join(ROOT, "build/tools/graders/node_modules/axe-core/axe.min.js")
 SHOTS = os.environ.get("WEIR_SCREENSHOTS")
 KEY = "k-0123456789"
 
@@ -129,6 +131,42 @@ class Page(Scenario):
         self.assertEqual(self.browser.run("return document.activeElement.innerText"), "Send")
         self.browser.press("Enter")
         self.browser.wait_for("#PirateChat .status", "200 OK")
+
+    def test_a_running_count_is_not_announced(self):
+        self.browser.run("""window.said = [];
+            const status = document.querySelector("#TellStory [role=status]");
+            new MutationObserver(() => said.push(status.innerText)).observe(
+                status, {childList: true, characterData: true, subtree: true});""")
+        self.browser.click("#TellStory .send")
+        self.browser.wait_for("#TellStory .status", "200 done", 20)
+        self.assertEqual(self.browser.run("return said"), ["Waiting …", "Streaming", "200 done"])
+        self.assertRegex(self.browser.text("#TellStory .numbers"), r"(?s)pieces.*first after.*calls left")
+
+    @unittest.skipUnless(os.path.exists(AXE), "SKIPPED: no axe-core; scripts/setup.sh test "
+                                              "installs it where there is npm")
+    def test_axe_finds_nothing(self):
+        """WCAG 2.2 A and AA, with an answer, a stream and an error on the page and all of it unfolded."""
+        for id_ in ("TellJoke", "TellJokeStream"):
+            self.browser.click(f"#{id_} .send")
+            self.browser.wait_for(f"#{id_} .status", "200", 20)
+        self.browser.type("#GenerateCode-language", "C++11")
+        self.browser.click("#GenerateCode .send")
+        self.browser.wait_for("#GenerateCode .status", "422")
+        self.browser.run("document.querySelectorAll('details').forEach((each) => each.open = true)")
+        with open(AXE, encoding="utf-8") as file:
+            self.browser.run(file.read() + "; window.axe = axe")
+        for scheme, width in (("dark", 1280), ("light", 320)):
+            with self.subTest(scheme=scheme, width=width), \
+                    self.browser.emulated(width, 844, scheme):
+                found = self.browser.run("""const tags = ["wcag2a", "wcag2aa", "wcag21a",
+                        "wcag21aa", "wcag22aa", "best-practice"];
+                    const {passes, violations} = await axe.run(document, {runOnly: tags});
+                    return {passes: passes.length, violations: violations.flatMap(({id, nodes}) =>
+                        nodes.map(({html}) => `${id}: ${html}`))};""")
+                self.assertEqual(found["violations"], [])
+                self.assertGreater(found["passes"], 30)
+                self.assertLessEqual(self.browser.run(
+                    "return document.documentElement.scrollWidth"), width)
 
     def test_the_key_is_sent_and_not_copied(self):
         self.browser.run("""window.sent = []; window.copied = [];

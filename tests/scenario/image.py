@@ -1,5 +1,9 @@
 """The image (D4), without a container engine: the root file system that Containerfile copies, run as
-uid 65534 in a read-only root with every capability dropped, serves both protocols."""
+uid 65534 in a read-only root with every capability dropped, serves both protocols.
+
+scripts/deploy/prove.sh runs it on the image that an engine built of Containerfile: WEIR_IMAGE_ROOT is its
+root file system, WEIR_IMAGE_CONFIG what the engine says of it."""
+import json
 import os
 import shutil
 import stat
@@ -19,15 +23,15 @@ MOST_BYTES = 45 * 1024 * 1024
 class Image(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="weir-image-")
-        os.chmod(cls.folder, 0o755)
-        cls.root = os.path.join(cls.folder, "root")
+        cls.root = os.environ.get("WEIR_IMAGE_ROOT")
+        if cls.root:
+            return
+        folder = tempfile.mkdtemp(prefix="weir-image-")
+        cls.addClassCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o755)
+        cls.root = os.path.join(folder, "root")
         subprocess.run([os.path.join(TOP, "scripts", "deploy", "rootfs.sh"),
                         os.environ["WEIR_RELEASE_BINARY"], cls.root], check=True)
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder)
 
     def entries(self):
         for folder, folders, files in os.walk(self.root):
@@ -67,17 +71,37 @@ class Image(unittest.TestCase):
                 self.assertTrue(call("TellStory", {}).ok, call.protocol)
 
     def test_health_by_the_binary_itself(self):
+        """As HEALTHCHECK asks for it: in the container, as its user."""
+        health = [sys.executable, RUNNER, self.root, "/usr/bin/weir", "--health", "--host",
+                  "127.0.0.1", "--llm-provider", "offline", "--auth-mode", "none", "--port"]
         with Weir() as weir:
-            health = [os.environ["WEIR_RELEASE_BINARY"], "--health", "--host", "127.0.0.1",
-                      "--llm-provider", "offline", "--auth-mode", "none"]
-            alive = subprocess.run([*health, "--port", str(weir.port)], capture_output=True,
-                                   text=True, timeout=20)
-            self.assertEqual((alive.returncode, alive.stderr), (0, ""))
             port = str(weir.port)
-        dead = subprocess.run([*health, "--port", port], capture_output=True, text=True,
-                              timeout=20)
+            alive = subprocess.run([*health, port], capture_output=True, text=True, timeout=20)
+            self.assertEqual((alive.returncode, alive.stderr), (0, ""))
+        dead = subprocess.run([*health, port], capture_output=True, text=True, timeout=20)
         self.assertEqual(dead.returncode, 1)
         self.assertIn("weir: health: connect: Connection refused", dead.stderr)
+
+
+def stated():
+    """What the engine says of the image that it built."""
+    with open(os.environ["WEIR_IMAGE_CONFIG"], encoding="utf-8") as file:
+        return json.load(file)["Docker"]["config"]
+
+
+@unittest.skipUnless("WEIR_IMAGE_CONFIG" in os.environ, "scripts/deploy/prove.sh builds the image")
+class Stated(unittest.TestCase):
+    def test_it_starts_weir_as_nobody(self):
+        image = stated()
+        self.assertEqual((image["User"], image["WorkingDir"]), ("65534:65534", "/app"))
+        self.assertEqual((image["Entrypoint"], image["Cmd"] or []), (["/usr/bin/weir"], []))
+        self.assertEqual(image["Healthcheck"]["Test"], ["CMD", "/usr/bin/weir", "--health"])
+        self.assertEqual(set(image["ExposedPorts"]), {"8080/tcp", "50051/tcp"})
+
+    def test_it_tells_nothing_of_the_machine_that_built_it(self):
+        image = stated()
+        self.assertEqual([each.split("=")[0] for each in image["Env"]], ["PATH"])
+        self.assertEqual(image["Labels"]["org.opencontainers.image.licenses"], "MIT")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ SCRIPT = ROOT / "tests/support/openai_sdk.mjs"
 NODE = shutil.which("node")
 KEY, LINE = api_key(1)
 NARROW, NARROW_LINE = api_key(2, scopes="flow:tell_joke")
+FEW, FEW_LINE = api_key(3, limit="2/minute")
 HERE = NODE is not None and (TOOLS / "node_modules/openai").is_dir()
 
 
@@ -26,8 +27,9 @@ HERE = NODE is not None and (TOOLS / "node_modules/openai").is_dir()
 class Sdk(Scenario):
     upstream = True
     settings = {"LLM_MODEL": "gpt-test", "LLM_RETRIES": "0", "CB_ENABLED": "false",
-                "AUTH_MODE": "required", "API_KEYS_FILE": "api_keys"}
-    files = {"api_keys": LINE + NARROW_LINE}
+                "AUTH_MODE": "required", "API_KEYS_FILE": "api_keys",
+                "CHAT_MODELS": "meta/llama=openai:x@http://127.0.0.1:1/v1"}
+    files = {"api_keys": LINE + NARROW_LINE + FEW_LINE}
 
     def sdk(self, case, key=KEY, **options):
         done = subprocess.run(
@@ -71,8 +73,22 @@ class Sdk(Scenario):
         self.assert_failed(self.sdk("plain", key="weir_nobody"), "AuthenticationError", 401,
                            "invalid_api_key")
         self.assert_failed(self.sdk("plain", key=NARROW), "PermissionDeniedError", 403)
+        self.assert_failed(self.sdk("limited", key=FEW), "RateLimitError", 429,
+                           "rate_limit_exceeded")
+        self.assert_failed(self.sdk("not_here"), "NotFoundError", 404, "unknown_url")
+        self.assert_failed(self.sdk("too_large"), "APIError", 413, "too_large")
+        for case, param, code in (("too_hot", "temperature", "invalid_value"),
+                                  ("tools", "tools", "unsupported_parameter")):
+            wrong = self.assert_failed(self.sdk(case), "BadRequestError", 400, code)
+            self.assertEqual(wrong["param"], param)
         self.model.behave("status", status=500)
-        self.assert_failed(self.sdk("plain"), "InternalServerError", 502)
+        self.assert_failed(self.sdk("plain"), "InternalServerError", 502, "upstream_failed")
+
+    def test_models(self):
+        self.assertEqual(self.sdk("models"), {
+            "ids": ["gpt-test", "meta/llama"], "object": "model", "one": "meta/llama",
+            "created": "number", "owner": "weir"})
+        self.assert_failed(self.sdk("no_such_model"), "NotFoundError", 404, "model_not_found")
 
     def test_an_error_in_a_stream(self):
         self.model.behave("stream_error")

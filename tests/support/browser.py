@@ -1,5 +1,6 @@
 """Debian's Chromium without a window, driven over the WebDriver protocol (chromedriver)."""
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -124,11 +125,19 @@ class Browser:
         return [entry["message"] for entry in self.ask("POST", f"{self.session}/se/log",
                                                        {"type": "browser"})]
 
-    def screenshot(self, path, width=1280, height=900, scheme="light"):
+    @contextlib.contextmanager
+    def emulated(self, width, height, scheme):
+        """The window as wide as that, its user fond of "light" or "dark"."""
         self.devtools("Emulation.setEmulatedMedia",
                       features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
                       deviceScaleFactor=1, mobile=False)
-        with open(path, "wb") as file:
+        try:
+            yield
+        finally:
+            self.devtools("Emulation.clearDeviceMetricsOverride")
+            self.devtools("Emulation.setEmulatedMedia", features=[])
+
+    def screenshot(self, path, width=1280, height=900, scheme="light"):
+        with self.emulated(width, height, scheme), open(path, "wb") as file:
             file.write(base64.b64decode(self.ask("GET", f"{self.session}/screenshot")))
-        self.devtools("Emulation.clearDeviceMetricsOverride")

@@ -55,6 +55,35 @@ const cases = {
   async unsupported() {
     return create({ ...ask, n: 2 });
   },
+  async models() {
+    const page = await client.models.list();
+    const all = [];
+    for await (const model of page) all.push(model);
+    const one = await client.models.retrieve(all[1].id);
+    return { ids: all.map((model) => model.id), object: all[0].object, one: one.id,
+      created: typeof one.created, owner: one.owned_by };
+  },
+  async no_such_model() {
+    return client.models.retrieve('gpt-none');
+  },
+  async not_here() {
+    return client.embeddings.create({ model: 'gpt-test', input: 'x' });
+  },
+  async tools() {
+    return create({ ...ask, tools: [{ type: 'function',
+      function: { name: 'weather', parameters: { type: 'object', properties: {} } } }] });
+  },
+  async too_hot() {
+    return create({ ...ask, temperature: 3 });
+  },
+  async too_large() {
+    return create({ ...ask, messages: [{ role: 'user', content: 'x'.repeat(1 << 20) }] });
+  },
+  async limited() {
+    let answer;
+    for (let i = 0; i < 3; i += 1) answer = await client.models.list();
+    return answer;
+  },
   async plain() {
     const answer = await create(ask);
     return { text: answer.choices[0].message.content };

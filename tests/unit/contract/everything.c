@@ -124,7 +124,7 @@ static void a_second_service_stands_beside_the_first(void **state)
     (void)state;
     const struct contract_method *take = method_named("TakeStock");
     const struct contract_method *praise = method_named("PraiseStock");
-    assert_int_equal(weir_contract.n_methods, 14);
+    assert_int_equal(weir_contract.n_methods, 16);
     assert_string_equal(method_named("TellJoke")->rpc_path, "/weir.v1.FlowService/TellJoke");
     assert_string_equal(take->rpc_path, "/weir_test.v1.EverythingService/TakeStock");
     assert_string_equal(take->flow, "take_stock");

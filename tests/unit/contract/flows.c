@@ -66,7 +66,7 @@ enum { N_FLOWS = sizeof flow_rows / sizeof flow_rows[0] };
 static void has_every_flow(void **state)
 {
     (void)state;
-    assert_int_equal(weir_contract.n_methods, N_FLOWS + 2); /* and chat, alone and streamed */
+    assert_int_equal(weir_contract.n_methods, N_FLOWS + 4); /* and those of chat */
     for (size_t i = 0; i < N_FLOWS; i++) {
         const struct flow_row *row = &flow_rows[i];
         const struct contract_method *method = method_named(row->rpc);
@@ -76,6 +76,7 @@ static void has_every_flow(void **state)
         (void)snprintf(path, sizeof path, "/weir.v1.FlowService/%s", row->rpc);
         assert_string_equal(method->rpc_path, path);
         assert_string_equal(method->flow, row->flow);
+        assert_string_equal(method->scope, row->flow);
         (void)snprintf(message, sizeof message, "weir.v1.%sRequest", row->rpc);
         assert_string_equal(method->request->pb->name, message);
         (void)snprintf(message, sizeof message, "weir.v1.%sResponse", row->rpc);
@@ -115,6 +116,35 @@ static void chat_is_built_in(void **state)
     assert_int_equal(chat->cache, CONTRACT_CACHE_STORE);
     assert_false(chat->streams);
     assert_true(stream->streams);
+}
+
+static void models_of_chat_are_built_in(void **state)
+{
+    const struct contract_method *list = method_named("ListModels"),
+                                 *one = method_named("GetModel");
+    (void)state;
+    assert_string_equal(list->rpc_path, "/weir.v1.ChatService/ListModels");
+    assert_string_equal(list->routes[0].path, "/v1/models");
+    assert_string_equal(one->routes[0].path, "/v1/models/");
+    assert_false(list->routes[0].open);
+    assert_true(one->routes[0].open);
+    assert_string_equal(list->flow, "list_models");
+    assert_string_equal(one->flow, "get_model");
+    for (size_t i = 0; i < 2; i++) {
+        const struct contract_method *method = i == 0 ? list : one;
+        assert_string_equal(method->routes[0].verb, "GET");
+        assert_int_equal(method->n_routes, 1);
+        assert_int_equal(method->kind, CONTRACT_MODELS);
+        assert_int_equal(method->cache, CONTRACT_CACHE_NONE);
+        assert_int_equal(method->limit, CONTRACT_LIMIT_DEFAULT);
+        assert_string_equal(method->scope, method_named("Chat")->scope); /* one lets in to all */
+    }
+}
+
+/* Their messages are not those of flows. */
+static bool is_of_chat(const struct contract_method *method)
+{
+    return method->kind == CONTRACT_CHAT || method->kind == CONTRACT_MODELS;
 }
 
 static const struct request_row {
@@ -197,7 +227,7 @@ static void requests_have_defaults_and_rules(void **state)
         assert_int_equal(field->rules.n_in + field->rules.min_items + field->rules.max_items, 0);
     }
     for (size_t i = 0; i < weir_contract.n_methods; i++)
-        if (weir_contract.methods[i].kind != CONTRACT_CHAT)
+        if (!is_of_chat(&weir_contract.methods[i]))
             n_fields += weir_contract.methods[i].request->pb->n_fields;
     assert_int_equal(n_fields, n);
 }
@@ -251,7 +281,7 @@ static void responses_have_sources(void **state)
             assert_ptr_equal(&method->response->fields[method->text_field], field);
     }
     for (size_t i = 0; i < weir_contract.n_methods; i++)
-        if (weir_contract.methods[i].kind != CONTRACT_CHAT)
+        if (!is_of_chat(&weir_contract.methods[i]))
             n_fields += weir_contract.methods[i].response->pb->n_fields;
     assert_int_equal(n_fields, n);
 }
@@ -340,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_every_flow),
         cmocka_unit_test(chat_is_built_in),
+        cmocka_unit_test(models_of_chat_are_built_in),
         cmocka_unit_test(requests_have_defaults_and_rules),
         cmocka_unit_test(responses_have_sources),
         cmocka_unit_test(only_back_story_is_camel_cased),

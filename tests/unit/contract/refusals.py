@@ -197,6 +197,13 @@ class Refusals(unittest.TestCase):
         self.refused(contract(options=RULE + "option (weir.v1.flow) = {builtin: BUILTIN_HEALTH};"),
                      "Go: ", "health does not ask a model")
 
+    def test_builtins_with_other_messages(self):
+        for builtin, why in (("BUILTIN_CHAT", "chat has the messages of weir/v1/chat.proto"),
+                             ("BUILTIN_MODELS", "models have the messages of weir/v1/chat.proto")):
+            with self.subTest(builtin=builtin):
+                self.refused(contract(options=RULE + f"option (weir.v1.flow) = {{builtin: {builtin}}};"),
+                             "Go: ", why)
+
     def test_client_streaming(self):
         self.refused(contract(rpc="rpc Go(stream GoRequest) returns (GoResponse)"), "Go: ",
                      "client streaming is not supported")
@@ -216,10 +223,20 @@ class Refusals(unittest.TestCase):
         self.refused(contract(options=rule), "Go: /go", "is the route of Go already")
 
     def test_route_with_variables(self):
-        for path in ("/go/{q}", "/go/*", "/go?x=1", "go", "/a b"):
+        for path in ("/x{q}", "/go{q=**}", "/go/*", "/go?x=1", "go", "/a b"):
             with self.subTest(path=path):
                 self.refused(contract(options=self.http(f'post: "{path}" body: "*"')),
                              f"Go: the path {path}", "is not a plain one")
+
+    def test_a_field_in_the_path(self):
+        why = "ends the path of a get, and is the request's one field, a string"
+        for rule, ask in (('post: "/go/{q=**}" body: "*"', ASK), ('get: "/go/{q}"', ASK),
+                          ('get: "/go/{q=**}/x"', ASK), ('get: "/go/{r=**}"', ASK),
+                          ('get: "/go/{q=**}"', ""), ('get: "/go/{q=**}"', "int32 q = 1;"),
+                          ('get: "/go/{q=**}"', "repeated string q = 1;"),
+                          ('get: "/go/{q=**}"', ASK + "string r = 2;")):
+            with self.subTest(rule=rule, ask=ask):
+                self.refused(contract(ask=ask, options=self.http(rule)), "Go: ", why)
 
     def test_other_verbs(self):
         for verb in ("put", "delete", "patch"):

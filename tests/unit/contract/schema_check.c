@@ -195,7 +195,9 @@ size_t contract_check(const struct contract *contract)
         check_fields(method->response);
         assert_int_equal(method->text_field != SIZE_MAX, method->kind == CONTRACT_TEXT || chat);
         assert_int_equal(method->stream_result != NULL, method->streams && !chat);
-        assert_int_equal(method->prompt != NULL, method->kind != CONTRACT_HEALTH && !chat);
+        bool own = method->kind == CONTRACT_HEALTH || method->kind == CONTRACT_MODELS;
+        assert_int_equal(method->prompt != NULL, !own && !chat);
+        assert_non_null(method->scope);
         if (method->prompt != NULL)
             assert_non_null(contract_prompt_find(contract, method->prompt));
         if (method->kind != CONTRACT_STRUCTURED) {

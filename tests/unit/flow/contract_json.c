@@ -160,8 +160,8 @@ static void test_an_empty_body_is_valid_for_every_flow(void **state)
         ProtobufCMessage *message = NULL;
         struct json_error error;
         struct violation *violations = NULL;
-        if (weir_contract.methods[i].kind == CONTRACT_CHAT) /* a caller has to say something */
-            continue;
+        if (strcmp(weir_contract.methods[i].scope, "chat_completions") == 0)
+            continue; /* a caller has to say something */
         assert_int_equal(json_read(span_of("{}"), type, &arena, &message, &error), JSON_FINE);
         validate_defaults(type, message, SPAN_EMPTY);
         assert_int_equal(validate_message(type, message, &arena, &violations), 0);

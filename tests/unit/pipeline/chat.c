@@ -151,6 +151,40 @@ static void the_answer(void **state)
     assert_true(last->usage->estimated);
 }
 
+static void the_models_themselves(void **state)
+{
+    static const struct chat_model same[] = {{"usual", 1}};
+    const struct chat_models told = {.list = names, .count = 2, .usual = "usual", .since_s = 9},
+                             twice = {.list = same, .count = 1, .usual = "usual"};
+    Weir__V1__ListModelsRequest all;
+    Weir__V1__GetModelRequest one;
+    char wise[] = "wise";
+    struct span name;
+    (void)state;
+    weir__v1__list_models_request__init(&all);
+    weir__v1__get_model_request__init(&one);
+    one.model = wise;
+    assert_false(chat_asks_for_model(&all.base, &name));
+    assert_true(chat_asks_for_model(&one.base, &name));
+    assert_true(span_is(name, "wise"));
+    const Weir__V1__ListModelsResponse *list =
+        (const Weir__V1__ListModelsResponse *)chat_tell_models(&told, &all.base, &arena);
+    assert_int_equal(list->n_models, 3);
+    assert_string_equal(list->models[0]->id, "usual");
+    assert_string_equal(list->models[1]->id, "fast");
+    assert_string_equal(list->models[2]->id, "wise");
+    assert_int_equal(list->models[2]->created, 9);
+    assert_string_equal(list->models[2]->owned_by, "weir");
+    list = (const Weir__V1__ListModelsResponse *)chat_tell_models(&twice, &all.base, &arena);
+    assert_int_equal(list->n_models, 1);
+    list = (const Weir__V1__ListModelsResponse *)chat_tell_models(NULL, &all.base, &arena);
+    assert_int_equal(list->n_models, 0);
+    const Weir__V1__GetModelResponse *found =
+        (const Weir__V1__GetModelResponse *)chat_tell_models(&told, &one.base, &arena);
+    assert_string_equal(found->model->id, "wise");
+    assert_int_equal(found->model->created, 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +192,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_conversation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_models_themselves, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

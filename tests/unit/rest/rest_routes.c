@@ -35,7 +35,10 @@ static void every_route_of_the_contract_is_there(void **state)
     for (size_t i = 0; i < weir_contract.n_methods; i++)
         for (size_t j = 0; j < weir_contract.methods[i].n_routes; j++, n++) {
             const struct contract_method *method = &weir_contract.methods[i];
-            const struct rest_route *route = found(method->routes[j].path);
+            char path[128];
+            (void)snprintf(path, sizeof path, "%s%s", method->routes[j].path,
+                           method->routes[j].open ? "x" : "");
+            const struct rest_route *route = found(path);
             bool get = strcmp(method->routes[j].verb, "GET") == 0;
             assert_non_null(route);
             assert_true(span_is(route->path, method->routes[j].path));
@@ -45,7 +48,24 @@ static void every_route_of_the_contract_is_there(void **state)
             assert_string_equal(rest_route_allow(route),
                                 get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
         }
-    assert_int_equal(n, 15);
+    assert_int_equal(n, 17);
+}
+
+static void open_routes_have_what_is_below(void **state)
+{
+    static const char *const names[] = {"/v1/models/a", "/v1/models/a/b%2fc", "/v1/models//",
+                                        "/v1/models/\xff"};
+    (void)state;
+    const struct rest_route *list = found("/v1/models");
+    assert_non_null(list);
+    assert_string_equal(list->get->rpc_name, "ListModels");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_non_null(found(names[i]));
+        assert_string_equal(found(names[i])->get->rpc_name, "GetModel");
+    }
+    assert_null(found("/v1/models/"));
+    assert_null(found("/v1/modelsa"));
+    assert_null(found("/v1/model"));
 }
 
 static void weir_answers_some_by_itself(void **state)
@@ -123,15 +143,16 @@ static void many_routes(void **state)
     enum { MANY = 300 };
     static char paths[MANY][32];
     static struct contract_route posts[MANY];
-    const struct contract_method get = {
-        .rpc_path = "/s/Get", .routes = &(struct contract_route){"GET", "/p/7"}, .n_routes = 1};
+    const struct contract_method get = {.rpc_path = "/s/Get",
+                                        .routes = &(struct contract_route){"GET", "/p/7", false},
+                                        .n_routes = 1};
     struct contract_method methods[2] = {{.rpc_path = "/s/Post", .routes = posts, .n_routes = MANY},
                                          get};
     const struct contract contract = {.methods = methods, .n_methods = 2};
     struct rest_routes table;
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(paths[i], sizeof paths[i], "/p/%d", i);
-        posts[i] = (struct contract_route){"POST", paths[i]};
+        posts[i] = (struct contract_route){"POST", paths[i], false};
     }
     rest_routes_init(&table, &contract);
     for (int i = 0; i < MANY; i++) {
@@ -180,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_route_of_the_contract_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(open_routes_have_what_is_below, set_up, tear_down),
         cmocka_unit_test_setup_teardown(weir_answers_some_by_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_rpc_has_a_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(paths_are_exact, set_up, tear_down),
