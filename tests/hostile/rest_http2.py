@@ -3,7 +3,7 @@ import contextlib
 import struct
 import time
 
-from cost import Hostile, SANITIZER, closed_within, goaway, http2, main, slow
+from cost import Hostile, goaway, http2, main, slow
 from harness import exchange
 
 END = http2.END_HEADERS | http2.END_STREAM
@@ -87,13 +87,13 @@ FLOODS = {
 class Floods(Hostile):
     settings = {"REST_HTTP2": "true"}
 
-    def send_to_rest(self, pieces):
+    def send_to_rest(self, pieces, listen=2.0):
         with self.weir.connect() as connection:
             connection.settimeout(slow(8))
             with contextlib.suppress(ConnectionError, TimeoutError):
                 for piece in pieces:
                     connection.sendall(piece)
-            connection.settimeout(slow(2))
+            connection.settimeout(slow(listen))
             return exchange(connection, b"")
 
     def test_each_is_ended_by_its_rule(self):
@@ -108,29 +108,23 @@ class Floods(Hostile):
                     self.ended(since, *rules)
 
     def test_requests_of_many_headers(self):
-        """Each is refused by itself; two hundred fields of a kilobyte's worth a connection."""
+        """Each is refused by itself, and none is worked on."""
         block = BLOCK + http2.header_block([(f"x-{i}", "y" * 50) for i in range(200)])
         with self.attack("many headers"):
             got = self.send_to_rest([http2.opening()] + [
-                b"".join(headers(2 * i + 1, block, END) for i in range(50))])
+                b"".join(headers(2 * i + 1, block, END) for i in range(50))], listen=0.5)
         self.assertGreater(len([f for f in http2.frames(got) if f[0] == http2.DATA]), 40)
         self.assertNotIn(b'"joke"', got)
 
     def test_windows_of_zero(self):
-        """A hundred answers that may not be sent, on each of ten connections: ended in 30 s."""
+        """A hundred answers that may not be sent, on each of ten connections. That they are ended is
+        seen in scenario/rest_http2, where others run beside."""
         opening = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
         requests = b"".join(headers(2 * i + 1) + data(2 * i + 1) for i in range(100))
         with self.attack("windows of zero", least_s=2), contextlib.ExitStack() as stack:
-            connections = [stack.enter_context(self.weir.connect()) for _ in range(10)]
-            for connection in connections:
-                connection.sendall(opening + requests)
+            for _ in range(10):
+                stack.enter_context(self.weir.connect()).sendall(opening + requests)
             time.sleep(1)
-            if SANITIZER:
-                return
-            begin = time.monotonic()
-            for connection in connections:
-                self.assertTrue(closed_within(connection, 40))
-            print(f"    ended after {time.monotonic() - begin:.0f} s")
 
     def test_nobody_reads(self):
         wide = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(

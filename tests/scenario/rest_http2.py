@@ -5,6 +5,7 @@ import signal
 import ssl
 import struct
 import subprocess
+import time
 import unittest
 
 import http2
@@ -245,6 +246,23 @@ class Drain(unittest.TestCase):
             self.assertIn(http2.GOAWAY, [f[0] for f in connection.frames(seconds=8)])
             self.assertEqual(weir.wait(), 0)
             self.assertFalse(weir.events("drain_cut_short"))
+
+
+class Readers(unittest.TestCase):
+    def test_one_who_takes_no_answer_is_ended(self):
+        """Its window is zero; 30 s are for it to open. Another's are open all the time."""
+        closed = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
+        with Weir(ON) as weir, weir.connect() as stuck, Connection(weir) as honest:
+            begin = time.monotonic()
+            stuck.sendall(closed + post(1))
+            stuck.settimeout(slow(35))
+            honest.send(post(1))
+            honest.answer(1)
+            while stuck.recv(65536):
+                pass
+            self.assertGreater(time.monotonic() - begin, 29)
+            honest.send(post(3))
+            self.assertIn(b"joke", honest.answer(3))
 
 
 class Tls(unittest.TestCase):
