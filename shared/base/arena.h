@@ -4,8 +4,9 @@
  *
  * Two ways in. arena_alloc is for sizes that the code chooses (or that a cap already bounds): it
  * never fails, running out of memory ends the process. arena_try is for sizes that a peer chooses:
- * it returns NULL past the budget, or where memory is out, which is an ordinary error. Both count towards the budget; what
- * is left of a block when the next one is begun does not, so real memory is at most about twice. */
+ * it returns NULL past the budget, or where memory is out, which is an ordinary error. Both count
+ * towards the budget; what is left of a block when the next one is begun does not, so real memory
+ * is at most about twice. */
 #ifndef WEIR_BASE_ARENA_H
 #define WEIR_BASE_ARENA_H
 
