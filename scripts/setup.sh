@@ -21,7 +21,7 @@ test_packages=(
   slowhttptest testssl.sh
 )
 image_packages=(mmdebstrap buildah)
-bench_packages=(nginx-light wrk nghttp2-client curl procps python3)
+bench_packages=(nginx-light wrk nghttp2-client curl procps python3 valgrind)
 # Only its third_party/googleapis is wanted; its Go dependencies are not.
 googleapis_package=golang-github-grpc-ecosystem-grpc-gateway-dev
 

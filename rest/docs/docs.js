@@ -276,7 +276,8 @@ class Result {
     if (type.startsWith("text/event-stream")) return this.stream(response, fields);
     const text = await response.text();
     const value = text ? JSON.parse(text) : null;
-    const code = value?.code && !response.ok ? ` ${value.code}` : "";
+    const word = value?.code ?? value?.error?.code;
+    const code = word && !response.ok ? ` ${word}` : "";
     this.say(`${response.status}${code || (response.ok ? " OK" : "")}`, !response.ok,
       this.seconds(), ...this.notes(response));
     if (type.startsWith("application/problem+json")) this.problem(value, fields);

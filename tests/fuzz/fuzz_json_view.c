@@ -1,5 +1,6 @@
 /* Views of JSON beside jansson's tree of the same bytes: both take the text or both refuse it, and
- * each value that one finds is the one that the other finds. */
+ * each value that one finds is the one that the other finds. (jansson overlooks a NUL byte behind a
+ * number; the views do not.) */
 #include "shared/base/json_view.h"
 
 #include <jansson.h>
@@ -80,8 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data, size);
     json_t *tree = json_loadb(copy, size, 0, NULL);
     struct json_view value = json_view_parse(span_make(copy, size));
-    must((tree != NULL) == json_view_is_there(value));
-    if (tree != NULL)
+    bool has_nul = memchr(copy, '\0', size) != NULL;
+    must((tree != NULL && !has_nul) == json_view_is_there(value));
+    if (tree != NULL && !has_nul)
         check(tree, value, &left);
     json_decref(tree);
     free(copy);

@@ -58,19 +58,39 @@ class Settings(unittest.TestCase):
 
 
 class Manifests(unittest.TestCase):
+    def assert_checked(self, text, misspelt, *command):
+        """The tool finds nothing in the text, and does find `misspelt`, a key, when its end is missing."""
+        for changed, fits in ((text, True), (text.replace(misspelt, misspelt[:-1]), False)):
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                file.write(changed)
+                file.flush()
+                done = subprocess.run([os.path.join(TOOLS, command[0]), *command[1:], file.name],
+                                      capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode == 0, fits, done.stdout + done.stderr)
+
     def test_kubernetes_fits_its_schema(self):
-        path = os.path.join(DEPLOY, "kubernetes.yaml")
-        tool = os.path.join(TOOLS, "kubernetes-validate")
-        done = subprocess.run([tool, "--strict", path], capture_output=True, text=True,
-                              timeout=120)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as wrong:
-            with open(path, encoding="utf-8") as file:
-                wrong.write(file.read().replace("readOnlyRootFilesystem", "readOnlyRoot"))
-            wrong.flush()
-            done = subprocess.run([tool, "--strict", wrong.name], capture_output=True, text=True,
-                                  timeout=120)
-        self.assertNotEqual(done.returncode, 0, "a misspelt key was not found")
+        with open(os.path.join(DEPLOY, "kubernetes.yaml"), encoding="utf-8") as file:
+            self.assert_checked(file.read(), "readOnlyRootFilesystem", "kubernetes-validate",
+                                "--strict")
+
+    def test_compose_fits_its_schema(self):
+        with open(os.path.join(DEPLOY, "compose.yaml"), encoding="utf-8") as file:
+            self.assert_checked(file.read(), "security_opt", "check-jsonschema",
+                                "--builtin-schema", "vendor.compose-spec")
+
+    def test_cloud_run_fits_the_schema_of_pods(self):
+        """Cloud Run takes a subset of a pod, and two settings of Knative."""
+        template = yaml.safe_load(cloud_run("project", "region").stdout)["spec"]["template"]
+        spec = {name: value for name, value in template["spec"].items()
+                if name not in ("containerConcurrency", "timeoutSeconds")}
+        self.assertEqual(len(spec), len(template["spec"]) - 2)
+        container = spec["containers"][0]
+        container["name"] = "weir"  # goes without saying, as do the ports of probes
+        for probe in ("startupProbe", "livenessProbe"):
+            container[probe]["httpGet"]["port"] = 8080
+        pod = {"apiVersion": "v1", "kind": "Pod",
+               "metadata": {"name": "weir", **template["metadata"]}, "spec": spec}
+        self.assert_checked(yaml.safe_dump(pod), "livenessProbe", "kubernetes-validate", "--strict")
 
     def test_kubernetes_hardens(self):
         kinds = {}

@@ -88,6 +88,14 @@ class Page(Scenario):
         self.show("TellJoke")
         self.shoot("unary-light")
 
+    def test_a_field_of_the_path(self):
+        for name, status in (("offline", "200 OK"), ("a/b?", "404 model_not_found")):
+            self.browser.run("document.getElementById('GetModel-model').value = ''")
+            self.browser.type("#GetModel-model", name)
+            self.browser.click("#GetModel .send")
+            self.browser.wait_for("#GetModel .status", status)
+        self.assertIn("there is no such model here", self.browser.text("#GetModel pre"))
+
     def test_words_of_a_stream_arrive_one_after_another(self):
         self.browser.click("#TellStory .send")
         seen = set()

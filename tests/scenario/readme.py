@@ -151,7 +151,7 @@ class Routes(Scenario):
             self.weir.messages.methods[full].options.SerializeToString())
         rule = options.Extensions[pool.FindExtensionByName("google.api.http")]
         return {(each.WhichOneof("pattern").upper(), getattr(each, each.WhichOneof("pattern")))
-                for each in [rule, *rule.additional_bindings]}
+                for each in [rule, *rule.additional_bindings] if each.WhichOneof("pattern")}
 
     def fields(self, name):
         return {field.json_name for field in
@@ -172,21 +172,22 @@ class Routes(Scenario):
                     self.assertEqual(set(ticked(row[4])), self.fields(method.output_type))
 
     def test_chat_has_a_section(self):
-        words = ticked(BLOCK.sub("", section("## OpenAI-compatible route")))
+        words = ticked(BLOCK.sub("", section("## OpenAI-compatible routes")))
         rpcs = [full for full in self.weir.messages.methods if "/weir.v1.ChatService/" in full]
-        self.assertEqual(len(rpcs), 2)
+        self.assertEqual(len(rpcs), 4)
         for full in rpcs:
             service, name = full[1:].split("/")
             self.assertIn(service, words)
             self.assertIn(name, words)
-        verb, path = next(iter(self.bindings("/weir.v1.ChatService/Chat")))
-        self.assertIn(f"{verb} {path}", words)
+            for verb, path in self.bindings(full):
+                self.assertIn(f"{verb} {path.replace('=**', '')}", words)
 
     def test_the_table_is_served(self):
         for row in self.rows:
             for verb, path in self.routes(row[0]):
                 with self.subTest(path=path):
-                    reply = self.weir.curl(path, {} if verb == "POST" else None)
+                    reply = self.weir.curl(path.replace("{model}", "offline"),
+                                           {} if verb == "POST" else None)
                     self.assertIn(reply.status, (200, 204))
                     if row[4].startswith("a stream"):
                         last = [line for line in reply.body.decode().split("\n") if line][-1]
@@ -223,6 +224,13 @@ class Tables(unittest.TestCase):
         self.assertEqual({name for row in table for name in ticked(row[0])}, there)
         scripts = next(row for row in table if row[0] == "`scripts/`")
         self.assertEqual(set(ticked(scripts[1])), set(os.listdir(os.path.join(ROOT, "scripts"))))
+
+    def test_links_within_it_lead_somewhere(self):
+        titles = re.findall(r"^#+ (.*)$", BLOCK.sub("", README), re.M)
+        known = {re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-") for title in titles}
+        found = set(re.findall(r"\]\(#([^)]*)\)", README))
+        self.assertGreater(len(found), 10)
+        self.assertEqual(found - known, set())
 
     def test_files_that_the_text_names_exist(self):
         names = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
