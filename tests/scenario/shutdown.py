@@ -140,7 +140,9 @@ class Shutdown(unittest.TestCase):
             for thread in threads:
                 thread.join(slow(5))
             self.assertEqual(len(weir.events("stopped_at_once")), 1)
-            self.model.behave("ok")
+        # The next test counts what is aborted in it.
+        wait_until(lambda: self.model.running == 0, 5, "the end of the calls at the model")
+        self.model.behave("ok")
 
     def test_grpc_clients_are_told_to_go(self):
         with self.weir() as weir:
