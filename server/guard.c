@@ -210,6 +210,7 @@ static void on_time(struct timer *timer, tick_ms now_ms)
         relay_move(relay);
         if (relay->ending || relay->state == RELAY_LINGERING)
             return;
+        now_ms = tick_now_ms(); /* no earlier than what has just happened */
         rule = overdue(relay, now_ms);
     }
     if (rule == GUARD_FINE && is_to_leave(relay, now_ms)) {

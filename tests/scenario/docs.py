@@ -111,6 +111,7 @@ class Page(Scenario):
         self.assertIn("offline model", self.browser.text("#TellStory .words"))
 
     def test_a_stream_can_be_stopped(self):
+        self.browser.type("#TellJokeStream-name", "and " * 40)  # said back, word by word
         self.browser.click("#TellJokeStream .send")
         self.browser.wait_for("#TellJokeStream .send", "Stop")
         self.browser.click("#TellJokeStream .send")
