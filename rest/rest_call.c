@@ -219,6 +219,7 @@ static void rest_finish(struct request *request, const struct verdict *verdict)
 static struct port port_of(const struct rest_dialect *dialect)
 {
     return (struct port){.protocol = dialect->protocol,
+                         .status = dialect->status,
                          .metadata = rest_metadata,
                          .send = rest_send,
                          .finish = rest_finish};

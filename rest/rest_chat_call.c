@@ -144,6 +144,7 @@ static void openai_end(struct buf *out, struct rest_call *call, const struct ver
 
 const struct rest_dialect rest_openai = {
     .protocol = "rest",
+    .status = rest_chat_status,
     .notes_in_headers = true,
     .silence = ":\n\n",
     .answer = openai_answer,

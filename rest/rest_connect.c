@@ -73,6 +73,7 @@ static void stream_end(struct buf *out, struct rest_call *call, const struct ver
 
 const struct rest_dialect rest_connect = {
     .protocol = "connect",
+    .status = web_http_status,
     .notes_in_headers = true,
     .answer = unary_answer,
     .refuse = unary_refuse,

@@ -18,7 +18,8 @@ struct rest_refusal {
 };
 
 struct rest_dialect {
-    const char *protocol;  /* of its port */
+    const char *protocol;                         /* of its port */
+    int (*status)(const struct verdict *verdict); /* of its port */
     bool notes_in_headers; /* else the end of the answer tells the request's notes */
     const char *silence;   /* what keeps proxies from closing a silent stream; NULL: nothing */
     /* The body of a unary answer; it lives as long as the request. */

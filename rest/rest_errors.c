@@ -65,6 +65,7 @@ static void finish_nothing(struct request *request, const struct verdict *verdic
 static struct port silent_port(const struct rest_dialect *dialect)
 {
     return (struct port){.protocol = dialect->protocol,
+                         .status = dialect->status,
                          .metadata = no_metadata,
                          .send = send_nothing,
                          .finish = finish_nothing};

@@ -39,6 +39,8 @@ enum port_state {
 
 struct port {
     const char *protocol; /* "rest", "grpc", "connect" or "grpc-web": logs, metrics */
+    /* The HTTP status that a refusal goes out with; NULL: that of its row. Pure. */
+    int (*status)(const struct verdict *verdict);
     /* All values of a request header, or of a gRPC metadata key, in the order they came: fills in
      * up to `most` and returns how many there are. `name` is in lower case. The values live until
      * finish. */

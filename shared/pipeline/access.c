@@ -55,6 +55,13 @@ void access_model(struct log_line *line, const struct llm_account *model)
     log_text(line, "usage", model->usage.estimated ? "estimated" : "reported");
 }
 
+/* What the client saw: dialects have statuses of their own for what is refused. */
+static int status_of(const struct request *request, const struct verdict *verdict)
+{
+    int status = verdict_row(verdict->code)->http_status;
+    return status >= 400 && request->port->status != NULL ? request->port->status(verdict) : status;
+}
+
 void access_log(const struct request *request, const struct verdict *verdict)
 {
     const struct core *core = request->worker->core;
@@ -77,7 +84,7 @@ void access_log(const struct request *request, const struct verdict *verdict)
     log_span(&line, "path", request->given.path);
     if (request->given.method != NULL)
         log_text(&line, "flow", request->given.method->flow);
-    log_i64(&line, "status", row->http_status);
+    log_i64(&line, "status", status_of(request, verdict));
     log_text(&line, "code", grpc_code_name(row->grpc_code));
     log_text(&line, "end", row->name);
     log_ms(&line, "duration_ms", duration_ns);

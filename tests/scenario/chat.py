@@ -39,7 +39,8 @@ class ChatCase(Scenario):
     def assert_error(self, reply, status, code, param=None, kind="invalid_request_error"):
         self.assertEqual(reply.status, status, reply.body[:300])
         self.assertEqual(reply.headers["content-type"], "application/json")
-        self.assertIn("x-request-id", reply.headers)
+        lines = self.weir.access(reply.headers["x-request-id"])
+        self.assertEqual([line["status"] for line in lines], [status])
         error = reply.json["error"]
         self.assertEqual(sorted(error), ["code", "message", "param", "type"])
         self.assertEqual((error["code"], error["param"], error["type"]), (code, param, kind), error)
