@@ -78,6 +78,7 @@ static int setup(void **state)
                                        .read_ms = LONG_MS,
                                        .idle_ms = LONG_MS,
                                        .age_ms = LONG_MS,
+                                       .leave_ms = LONG_MS,
                                        .linger_ms = SHORT_MS,
                                        .rules = true,
                                        .to_rpc = to_rpc,
@@ -117,14 +118,19 @@ static int teardown(void **state)
     return closed == 1 ? 0 : 1; /* exactly once */
 }
 
-static void adopt(void)
+static void adopt_as(enum tls_use use)
 {
     int ends[2];
     struct peer peer = {.port = 4711};
     guard = guard_new(&loop, &timers, &settings, to_rest, NULL);
     client_pair(ends);
     client = ends[0];
-    guard_adopt(guard, ends[1], &peer, TLS_RPC);
+    guard_adopt(guard, ends[1], &peer, use);
+}
+
+static void adopt(void)
+{
+    adopt_as(TLS_RPC);
 }
 
 static void say(int fd, const struct buf *what)
@@ -402,6 +408,51 @@ static void test_age(void **state)
     expect_breach(GUARD_AGE);
 }
 
+static void open_rest(void)
+{
+    char got[64];
+    settings.rules = false; /* which are the C core's to switch off, not REST's */
+    adopt_as(TLS_REST_2);
+    say_opening();
+    assert_true(loop_until(&loop, has_handed, NULL, 2000, NULL));
+    assert_int_equal(hear(inside, got, sizeof got), 24 + 9);
+    say_frame(inside, SETTINGS, 0, 0, NULL, 0);
+    assert_int_equal(hear(client, got, sizeof got), 9);
+}
+
+/* h2o does not end a connection for its age; the guard asks, once, and ends nothing. */
+static void test_rest_is_asked_to_leave(void **state)
+{
+    char got[64];
+    (void)state;
+    settings.leave_ms = 2 * SHORT_MS;
+    open_rest();
+    (void)loop_for(&loop, 3 * SHORT_MS);
+    assert_int_equal(hear(client, got, sizeof got), 9 + 8);
+    assert_int_equal(got[3], GOAWAY);
+    (void)loop_for(&loop, 3 * SHORT_MS);
+    assert_int_equal(hear(client, got, sizeof got), 0);
+    assert_int_equal(closed, 0);
+    (void)close(inside);
+    inside = -1;
+    (void)shutdown(client, SHUT_WR);
+    expect_end();
+}
+
+static void test_bodies_that_rest_holds(void **state)
+{
+    static char payload[1000];
+    (void)state;
+    settings.rest_body_bytes = sizeof payload;
+    open_rest();
+    say_frame(client, HEADERS, 4, 1, "\x83", 1);
+    say_frame(client, DATA, 0, 1, payload, sizeof payload);
+    (void)loop_for(&loop, 10);
+    assert_int_equal(closed, 0);
+    say_frame(client, DATA, 0, 1, "1", 1);
+    expect_breach(GUARD_BODIES);
+}
+
 /* Whoever has not begun has a second left; whoever has is the inside's to end. */
 static void test_drain(void **state)
 {
@@ -483,6 +534,8 @@ int main(void)
         TEST(test_read_time),
         TEST(test_idle_time),
         TEST(test_age),
+        TEST(test_rest_is_asked_to_leave),
+        TEST(test_bodies_that_rest_holds),
         TEST(test_drain),
         TEST(test_abort),
         TEST(test_without_rules),
