@@ -3,10 +3,10 @@
  *
  * It owns the listening sockets and the count of what is open, in all and per address; it survives
  * running out of descriptors. On a port of several protocols the first bytes decide. REST
- * connections go to the
- * workers in turn; gRPC connections to the guards of the workers, which relay them to the C core,
- * or without guards to the C core itself as a descriptor, of which the door keeps a duplicate to
- * see the connection end. Main thread only, except front_door_closed. */
+ * connections go to the workers in turn, those over TLS or HTTP/2 by way of their guards; gRPC
+ * connections to the guards, which relay them to the C core, or without guards to the C core itself
+ * as a descriptor, of which the door keeps a duplicate to see the connection end. Main thread only,
+ * except front_door_closed. */
 #ifndef WEIR_SERVER_FRONT_DOOR_H
 #define WEIR_SERVER_FRONT_DOOR_H
 

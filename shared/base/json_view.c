@@ -1,6 +1,7 @@
 /* Two parts: the check, which believes nothing, and the views, which walk over checked text. */
 #include "shared/base/json_view.h"
 
+#include "shared/base/json_escape.h"
 #include "shared/base/utf8.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 
 /* Of a real number with fewer digits before the point and in its exponent it is sure that it does
  * not overflow. */
-enum { SAFE_DIGITS = 200, SAFE_EXPONENT_DIGITS = 2, ESCAPED_UNIT_BYTES = 6 };
+enum { SAFE_DIGITS = 200, SAFE_EXPONENT_DIGITS = 2 };
 
 static bool is_digit(char c)
 {
@@ -25,48 +26,13 @@ static const char *skip_space(const char *at, const char *end)
 
 /* --- escapes --- */
 
-/* The value of four hexadecimal digits; UINT32_MAX when they are not there. */
-static uint32_t hex4(const char *at, const char *end)
-{
-    uint32_t value = 0;
-    if (end - at < 4)
-        return UINT32_MAX;
-    for (int i = 0; i < 4; i++) {
-        char c = at[i];
-        if (is_digit(c))
-            value = value << 4 | (uint32_t)(c - '0');
-        else if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-            value = value << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
-        else
-            return UINT32_MAX;
-    }
-    return value;
-}
-
 /* The character that the escape at `at` (a backslash) stands for, and in *bytes its length; 0 when
  * it is none that a string may hold. */
 static uint32_t escaped(const char *at, const char *end, size_t *bytes)
 {
-    static const char names[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    if (end - at < 2)
-        return 0;
-    if (at[1] != 'u') {
-        const char *name = memchr(names, at[1], sizeof names - 1);
-        *bytes = 2;
-        return name != NULL ? (uint32_t)meanings[name - names] : 0;
-    }
-    uint32_t unit = hex4(at + 2, end);
-    *bytes = ESCAPED_UNIT_BYTES;
-    if (unit == UINT32_MAX || (unit >= 0xdc00 && unit <= 0xdfff))
-        return 0;
-    if (unit < 0xd800 || unit > 0xdbff)
-        return unit;
-    at += ESCAPED_UNIT_BYTES;
-    *bytes += ESCAPED_UNIT_BYTES;
-    uint32_t low = end - at >= ESCAPED_UNIT_BYTES && at[0] == '\\' && at[1] == 'u'
-                       ? hex4(at + 2, end)
-                       : UINT32_MAX;
-    return low >= 0xdc00 && low <= 0xdfff ? 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00) : 0;
+    uint32_t c = 0;
+    *bytes = json_escape(at, end, &c);
+    return *bytes > 0 ? c : 0;
 }
 
 static size_t encode(uint32_t c, char to[4])

@@ -2,6 +2,7 @@
  * path a byte offset belongs to; whether the text is JSON is jansson's to say. */
 #include "shared/flow/json_text.h"
 
+#include "shared/base/json_escape.h"
 #include "shared/base/utf8.h"
 #include "shared/flow/path.h"
 
@@ -234,47 +235,14 @@ static size_t original_offset(struct span rewritten, size_t offset)
 
 /* --- jansson's errors --- */
 
-/* The value of four hexadecimal digits; UINT32_MAX when they are not there. */
-static uint32_t hex4(const char *at, const char *end)
-{
-    uint32_t value = 0;
-    if (end - at < 4)
-        return UINT32_MAX;
-    for (int i = 0; i < 4; i++) {
-        char c = at[i];
-        if (c >= '0' && c <= '9')
-            value = value << 4 | (uint32_t)(c - '0');
-        else if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-            value = value << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
-        else
-            return UINT32_MAX;
-    }
-    return value;
-}
-
-/* The bytes of the escape at `at`, both halves of a surrogate pair; 0 when it is none. */
-static size_t escape_bytes(const char *at, const char *end)
-{
-    if (end - at < 2)
-        return 0;
-    if (at[1] != 'u')
-        return memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
-    uint32_t unit = hex4(at + 2, end);
-    if (unit == UINT32_MAX || (unit >= 0xdc00 && unit <= 0xdfff))
-        return 0;
-    if (unit < 0xd800 || unit > 0xdbff)
-        return 6;
-    uint32_t low = end - at >= 8 && at[6] == '\\' && at[7] == 'u' ? hex4(at + 8, end) : UINT32_MAX;
-    return low >= 0xdc00 && low <= 0xdfff ? 12 : 0;
-}
-
 /* The first byte of a string (from its quote on) that no string may hold: a control character, the
  * backslash of a bad escape, the end of the text; NULL when the string is a proper one. */
 static const char *string_fault(const char *from, const char *end)
 {
     const char *at = from + 1;
+    uint32_t c;
     while (at < end && *at != '"') {
-        size_t step = *at == '\\' ? escape_bytes(at, end) : (unsigned char)*at >= 0x20;
+        size_t step = *at == '\\' ? json_escape(at, end, &c) : (unsigned char)*at >= 0x20;
         if (step == 0)
             return at;
         at += step;

@@ -58,6 +58,11 @@ def reset(connection):
 class Hostile(Scenario):
     debug = True  # a release build keeps its /proc entries to itself
 
+    @property
+    def target(self):
+        """The port that is attacked."""
+        return self.weir.grpc_port
+
     def honest(self):
         process = subprocess.Popen(
             [sys.executable, "-B", os.path.join(HERE, "honest.py"), str(self.weir.port),
@@ -106,14 +111,24 @@ class Hostile(Scenario):
             return [e for e in self.weir.events("connection_ended")[since:] if e["rule"] in rules]
         wait_until(found, 5, f"the end by {rules}")
 
-    def send_until_closed(self, pieces, seconds=8, listen=2.0):
-        """Sends as long as the other side lets it; returns what came back."""
-        with self.weir.connect(self.weir.grpc_port) as connection:
-            connection.settimeout(slow(seconds))
-            try:
+    def send_until_closed(self, pieces, listen=2.0):
+        """Sends to `self.target` as long as the other side lets it; returns what came back."""
+        with self.weir.connect(self.target) as connection:
+            connection.settimeout(slow(8))
+            with contextlib.suppress(ConnectionError, TimeoutError):
                 for piece in pieces:
                     connection.sendall(piece)
-            except (ConnectionError, TimeoutError):
-                pass
             connection.settimeout(slow(listen))
             return exchange(connection, b"")
+
+    def each_is_ended_by_its_rule(self, floods):
+        """`floods`: name -> (a function that makes pieces, the rules that may end it)."""
+        for name, (pieces, rules) in floods.items():
+            since = len(self.weir.events("connection_ended"))
+            with self.subTest(attack=name), self.attack(name):
+                opening = [] if name == "no SETTINGS" else [http2.opening()]
+                got = goaway(self.send_until_closed([*opening, *pieces()]))
+                if got is not None:  # it may be lost in a reset of the connection
+                    self.assertIn(got[1], rules)
+                if None not in rules:
+                    self.ended(since, *rules)

@@ -3,8 +3,7 @@ import contextlib
 import struct
 import time
 
-from cost import Hostile, goaway, http2, main, slow
-from harness import exchange
+from cost import Hostile, http2, main
 
 END = http2.END_HEADERS | http2.END_STREAM
 BLOCK = http2.header_block([(":method", "POST"), (":scheme", "http"), (":path", "/tell-joke"),
@@ -87,31 +86,18 @@ FLOODS = {
 class Floods(Hostile):
     settings = {"REST_HTTP2": "true"}
 
-    def send_to_rest(self, pieces, listen=2.0):
-        with self.weir.connect() as connection:
-            connection.settimeout(slow(8))
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                for piece in pieces:
-                    connection.sendall(piece)
-            connection.settimeout(slow(listen))
-            return exchange(connection, b"")
+    @property
+    def target(self):
+        return self.weir.port
 
     def test_each_is_ended_by_its_rule(self):
-        for name, (pieces, rules) in FLOODS.items():
-            since = len(self.weir.events("connection_ended"))
-            with self.subTest(attack=name), self.attack(name):
-                opening = [] if name == "no SETTINGS" else [http2.opening()]
-                got = goaway(self.send_to_rest([*opening, *pieces()]))
-                if got is not None:  # it may be lost in a reset of the connection
-                    self.assertIn(got[1], rules)
-                if None not in rules:
-                    self.ended(since, *rules)
+        self.each_is_ended_by_its_rule(FLOODS)
 
     def test_requests_of_many_headers(self):
         """Each is refused by itself, and none is worked on."""
         block = BLOCK + http2.header_block([(f"x-{i}", "y" * 50) for i in range(200)])
         with self.attack("many headers"):
-            got = self.send_to_rest([http2.opening()] + [
+            got = self.send_until_closed([http2.opening()] + [
                 b"".join(headers(2 * i + 1, block, END) for i in range(50))], listen=0.5)
         self.assertGreater(len([f for f in http2.frames(got) if f[0] == http2.DATA]), 40)
         self.assertNotIn(b'"joke"', got)
