@@ -64,7 +64,7 @@ static void test_pause_stops_reading(void **state)
     (void)state;
     make_big_delta();
     kit_init(&kit);
-    kit.settings.idle_timeout_ms = patient_ms(100); /* does not count while paused */
+    kit.settings.idle_timeout_ms = patient_ms(250); /* does not count while paused, for 300 */
     kit.upstream.script = script;
     kit_open(&kit);
     ask(&kit, &asked, true);
