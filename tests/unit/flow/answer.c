@@ -3,6 +3,7 @@
 
 #include "shared/flow/json.h"
 #include "shared/flow/validate.h"
+#include "tests/support/arena_fixture.h"
 #include "tests/support/exact.h"
 #include "tests/support/method_named.h"
 
@@ -15,8 +16,6 @@
 
 #include <cmocka.h>
 
-static struct arena arena;
-
 static int prepare(void **state)
 {
     (void)state;
@@ -28,20 +27,6 @@ static int shut_down(void **state)
 {
     (void)state;
     validate_shutdown();
-    return 0;
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* JSON -> message: what is accepted and what it becomes (told by json_write), what is refused and
  * where. Each text is read whole, and cut at every byte, which must never be fine nor crash. */
+#include "tests/support/arena_fixture.h"
 #include "tests/unit/flow/shapes.h"
 
 #include <setjmp.h>
@@ -21,22 +22,6 @@ struct bad {
     const char *path; /* JSON_SHAPE */
     size_t offset;    /* JSON_SYNTAX */
 };
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static void explain(const char *json, enum json_result result, const struct json_error *error)
 {

@@ -1,5 +1,6 @@
 /* JSON -> message: how deep, how long and how large it may be, and what is passed over when a model
  * wrote it. */
+#include "tests/support/arena_fixture.h"
 #include "tests/unit/flow/shapes.h"
 
 #include <setjmp.h>
@@ -8,22 +9,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static void test_depth(void **state)
 {
