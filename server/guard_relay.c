@@ -3,13 +3,14 @@
  */
 #include "server/guard_internal.h"
 
+#include "shared/base/lingering.h"
 #include "shared/base/tick.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { READS_A_TURN = 4, MOST_DROPPED = 256 * 1024 };
+enum { READS_A_TURN = 4 };
 
 /* --- flows --- */
 
@@ -158,10 +159,14 @@ static bool pull_up(struct relay *relay)
     return true;
 }
 
+/* Nothing calls again for an inside that broke: what it has left, which the pair's buffer bounds,
+ * is read to its end, or to where the client has to take some first. */
 static bool pull_down(struct relay *relay)
 {
     struct guard *guard = relay->guard;
-    for (unsigned i = 0; i < READS_A_TURN && relay->down.len == 0 && !relay->down.ended; i++) {
+    for (unsigned i = 0;
+         (i < READS_A_TURN || relay->inside_broke) && relay->down.len == 0 && !relay->down.ended;
+         i++) {
         ssize_t got = recv(relay->inside, guard->bytes, sizeof guard->bytes, 0);
         if (got < 0 && (errno == EAGAIN || errno == EINTR) && !relay->inside_broke)
             return true;
@@ -181,7 +186,7 @@ static bool pull_down(struct relay *relay)
             relay_refuse(relay, rule);
             return true;
         }
-        if (bytes.len < sizeof guard->bytes)
+        if (bytes.len < sizeof guard->bytes && !relay->inside_broke)
             return true;
     }
     return true;
@@ -198,21 +203,6 @@ void relay_say_going(struct relay *relay)
         return;
     relay->owes_goaway = false;
     relay_tell(relay, frame, len);
-}
-
-/* What a client says after the farewell is read, so that closing does not reset the connection
- * before the farewell is there; but only so much. */
-static bool drop_up(struct relay *relay)
-{
-    while (relay->dropped < MOST_DROPPED) {
-        ssize_t got = guard_wire_read(&relay->wire, relay->guard->bytes, GUARD_BUFFER_BYTES);
-        if (got == WIRE_AGAIN)
-            return true;
-        if (got <= 0)
-            return false;
-        relay->dropped += (uint32_t)got;
-    }
-    return false;
 }
 
 /* --- what to wait for --- */
@@ -275,7 +265,8 @@ static void pass_ends_on(struct relay *relay)
         relay_linger(relay);
 }
 
-/* What waits goes out, then the end; then the client's is awaited. */
+/* What waits goes out, then the end; then the client's is awaited. What it says meanwhile is
+ * dropped as it is: nobody has to decrypt that. */
 static bool say_good_bye(struct relay *relay)
 {
     if (!flush_down(relay))
@@ -284,7 +275,7 @@ static bool say_good_bye(struct relay *relay)
         relay->down.shut = true;
         guard_wire_shut(&relay->wire);
     }
-    return drop_up(relay);
+    return lingering_drop(relay->wire.fd, &relay->dropped);
 }
 
 /* False: the relay is over. */
