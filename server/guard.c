@@ -294,6 +294,7 @@ void guard_adopt(struct guard *guard, int fd, const struct peer *peer, enum tls_
     relay->peer = *peer;
     relay->use = (uint8_t)use;
     relay->inside = -1;
+    relay->slow_ms = TICK_NEVER;
     relay->handles = 1;
     relay->wire_poll.data = relay;
     relay->timer.fire = on_time;

@@ -63,6 +63,18 @@ static ssize_t write_inside(struct relay *relay, const char *bytes, size_t len)
     return (ssize_t)len;
 }
 
+/* While bytes wait for the inside nothing is read of the client, who is not to pay for that. */
+static void mind_the_inside(struct relay *relay)
+{
+    bool slow = relay->inside >= 0 && relay->up.len > 0;
+    if (slow == (relay->slow_ms != TICK_NEVER))
+        return;
+    tick_ms now_ms = tick_now_ms();
+    if (!slow)
+        guard_frames_excuse(&relay->frames, now_ms - relay->slow_ms);
+    relay->slow_ms = slow ? now_ms : TICK_NEVER;
+}
+
 static void push_up(struct relay *relay, const char *bytes, size_t len)
 {
     if (relay->inside >= 0 && relay->up.len == 0) {
@@ -72,6 +84,7 @@ static void push_up(struct relay *relay, const char *bytes, size_t len)
         len -= done;
     }
     keep(&relay->up, bytes, len);
+    mind_the_inside(relay);
 }
 
 /* False: the client is gone. */
@@ -109,8 +122,7 @@ static void flush_up(struct relay *relay)
     ssize_t sent = write_inside(relay, relay->up.at + relay->up.from, relay->up.len);
     if (sent > 0)
         take(&relay->up, (size_t)sent);
-    if (relay->up.len == 0 && relay->frames.since_ms != TICK_NEVER)
-        relay->frames.since_ms = tick_now_ms(); /* until now it was the inside who was slow */
+    mind_the_inside(relay);
 }
 
 /* --- reading --- */
