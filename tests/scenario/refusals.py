@@ -165,14 +165,16 @@ class Bounds(unittest.TestCase):
                 refuse(weir)
             begin = time.monotonic()
             wait_until(lambda: weir.metric("weir_connections") == 0, MOST_S)
-            self.assertLess(time.monotonic() - begin, MOST_S / 2)
+            self.assertLess(time.monotonic() - begin, MOST_S - 1)
 
     def test_a_client_that_ends_all_itself(self):
         """It asked for the end and has been answered: there is nothing to be heard."""
         with Weir() as weir, weir.connect() as connection:
             connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
             self.assertIn(b" 200 ", all_of(connection))
-            wait_until(lambda: weir.metric("weir_connections") == 0, MOST_S / 2)
+            begin = time.monotonic()
+            wait_until(lambda: weir.metric("weir_connections") == 0, MOST_S + 5)
+            self.assertLess(time.monotonic() - begin, MOST_S - 1)
 
     def test_without_end(self):
         """Only so much is heard out, however fast it comes."""
@@ -201,7 +203,7 @@ class Bounds(unittest.TestCase):
             begin = time.monotonic()
             weir.signal(signal.SIGTERM)
             self.assertEqual(weir.wait(10), 0)
-            self.assertLess(time.monotonic() - begin, slow(2.5))
+            self.assertLess(time.monotonic() - begin, MOST_S - 1)
             self.assertEqual(weir.events("drain_cut_short"), [])
 
     def test_drain_without_grace(self):
