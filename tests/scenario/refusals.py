@@ -176,6 +176,15 @@ class Bounds(unittest.TestCase):
             wait_until(lambda: weir.metric("weir_connections") == 0, MOST_S + 5)
             self.assertLess(time.monotonic() - begin, MOST_S - 1)
 
+    def test_idle(self):
+        """What was said last did not end this one: it is just closed when its time is over."""
+        with Weir({"KEEP_ALIVE_TIMEOUT": "1s"}) as weir, weir.connect() as connection:
+            connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+            self.assertIn(b" 200 ", all_of(connection))
+            begin = time.monotonic()
+            wait_until(lambda: weir.metric("weir_connections") == 0, MOST_S + 5)
+            self.assertLess(time.monotonic() - begin, MOST_S - 1)
+
     def test_without_end(self):
         """Only so much is heard out, however fast it comes."""
         with Weir() as weir, refuse(weir, held=True) as connection:
