@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import ipaddress
+import selectors
 import socket
 import struct
 import threading
@@ -55,17 +56,23 @@ class Balancer:
             except OSError:
                 client.close()
                 continue
-            for pair in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=pair, daemon=True).start()
+            threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
 
     @staticmethod
-    def _pass(source, sink):
-        with contextlib.suppress(OSError):
-            while part := source.recv(65536):
-                sink.sendall(part)
-        for end, how in ((sink, socket.SHUT_WR), (source, socket.SHUT_RD)):
-            with contextlib.suppress(OSError):
-                end.shutdown(how)
+    def _pass(client, server):
+        """Until either has ended and the other has got what was on its way."""
+        with client, server, selectors.DefaultSelector() as selector, \
+                contextlib.suppress(OSError):
+            selector.register(client, selectors.EVENT_READ, server)
+            selector.register(server, selectors.EVENT_READ, client)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    part = key.fileobj.recv(65536)
+                    if part:
+                        key.data.sendall(part)
+                    else:
+                        selector.unregister(key.fileobj)
+                        key.data.shutdown(socket.SHUT_WR)
 
     def stop(self):
         with contextlib.suppress(OSError):

@@ -154,6 +154,24 @@ static void test_gives_up(void **state)
     }
 }
 
+/* The kernel counts what stands behind urgent data, and keeps it back. */
+static void test_urgent_data(void **state)
+{
+    (void)state;
+    int fds[2];
+    unsigned turns = 0, one = 1;
+    client_pair(fds);
+    client_say(fds[0], "PRI");
+    assert_int_equal(send(fds[0], "!", 1, MSG_OOB), 1);
+    client_say(fds[0], preface);
+    enter(fds[1], 1);
+    assert_true(loop_until(&loop, has_left, &one, MOST_MS, &turns));
+    assert_int_equal(last, PEEK_MORE);
+    assert_true(turns < 10);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 static void test_a_client_that_leaves(void **state)
 {
     (void)state;
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_protocols_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_look, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gives_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_urgent_data, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_client_that_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_is_bounded, setup, teardown),
