@@ -306,10 +306,11 @@ class Refused(Scenario):
                 for i in range(20):
                     connections[0].sendall(b"PROXY UNKNOWN and more"[i + 1:i + 2])
                     time.sleep(0.05)
-            spent = self.weir.cpu_seconds() - before
-            self.assertLess(spent, 0.3 * (3 if SANITIZER else 1), "it does not wait, it spins")
             for connection in connections:
                 self.assertEqual(exchange(connection, b""), b"")
+            spent = self.weir.cpu_seconds() - before
+            print(f"    {spent:.2f} s of CPU")
+            self.assertLess(spent, 0.2 * (4 if SANITIZER else 1), "it does not wait, it spins")
         self.assertGreater(time.monotonic() - begin, 2.5)
         self.assertLess(time.monotonic() - begin, slow(6))
         self.assertGreaterEqual(refused(self.weir, "proxy_silent"), len(parts) * 2 // 3)
@@ -344,7 +345,7 @@ class Operating(unittest.TestCase):
 
     def test_who_is_not_listed(self):
         """Is closed unread, and named in the log."""
-        with Weir(ON) as weir, Behind(weir, line(ADA), source="127.0.0.2") as behind:
+        with Weir(ON) as weir, Behind(weir, line(ADA)[:9], source="127.0.0.2") as behind:
             for i, port in enumerate((behind.port, behind.grpc_port)):
                 self.assertEqual(weir.raw(HEALTH, port=port), b"")
                 self.assertEqual(refused(weir, "proxy_sender"), i + 1)
