@@ -96,6 +96,11 @@ static struct cidr_list read_ranges(const char *text)
     return list;
 }
 
+struct cidr_list wiring_balancers(const struct config *config)
+{
+    return read_ranges(config->proxy_protocol);
+}
+
 struct limits *wiring_limits(const struct config *config)
 {
     const struct limits_settings settings = {
