@@ -65,9 +65,7 @@ void rest_worker_drain(struct rest_worker *worker);
 void rest_worker_cut(struct rest_worker *worker);
 /* Ends what is left: pending requests are abandoned, sockets shut down. */
 void rest_worker_abort(struct rest_worker *worker);
-/* Connections still open. */
-size_t rest_worker_connections(const struct rest_worker *worker);
-/* When rest_worker_connections is 0 and before the loop is closed. */
+/* When no connection is left: each has been told by `closed`. Before the loop is closed. */
 void rest_worker_free(struct rest_worker *worker);
 
 #endif
