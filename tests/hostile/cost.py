@@ -19,8 +19,8 @@ import time
 import http2
 from harness import SANITIZER, Scenario, Weir, exchange, main, slow, wait_until
 
-__all__ = ["Hostile", "SANITIZER", "closed_within", "goaway", "http2", "main", "reset", "slow",
-           "wait_until"]
+__all__ = ["Hostile", "SANITIZER", "answered", "closed_within", "goaway", "http2", "main",
+           "reset", "slow", "wait_until"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MOST_RSS_KB = 50 * 1024
@@ -92,6 +92,18 @@ def goaway(data):
         if kind == http2.GOAWAY:
             return struct.unpack(">I", payload[4:8])[0], payload[8:].decode()
     return None
+
+
+def answered(connection, stream):
+    """Reads until the peer has ended the stream. False: it has ended the connection."""
+    got = b""
+    while not any(each[2] == stream and each[0] in (http2.DATA, http2.HEADERS) and
+                  each[1] & http2.END_STREAM for each in http2.frames(got)):
+        part = connection.recv(1 << 16)
+        if not part:
+            return False
+        got += part
+    return True
 
 
 def closed_within(connection, seconds):
@@ -191,6 +203,31 @@ class Hostile(Scenario):
                     connection.sendall(piece)
             connection.settimeout(slow(listen))
             return exchange(connection, b"")
+
+    def resets_between_answers(self, call, reset_call):
+        """`call` and `reset_call` make frames of a stream. Each answer allows for a reset, but not
+        in any number."""
+        since = len(self.weir.events("connection_ended"))
+        with self.attack("resets between answers", works=True), \
+                self.weir.connect(self.target) as connection:
+            connection.sendall(http2.opening())
+            with contextlib.suppress(ConnectionError):
+                for stream in range(1, 1200, 4):
+                    connection.sendall(call(stream))
+                    if not answered(connection, stream):
+                        break
+                    connection.sendall(reset_call(stream + 2))
+            self.ended(since, "resets")
+
+    def resets_in_time(self, reset_call):
+        """As many at once as are allowed, and a few more when some are again: none is answered."""
+        since = len(self.weir.events("connection_ended"))
+        with self.weir.connect(self.target) as connection, self.attack("resets in time"):
+            connection.sendall(http2.opening() +
+                               b"".join(reset_call(2 * i + 1) for i in range(99)))
+            time.sleep(1.2)
+            connection.sendall(b"".join(reset_call(2 * i + 1) for i in range(99, 109)))
+            self.ended(since, "reset_share")
 
     def each_is_ended_by_its_rule(self, floods):
         """`floods`: name -> (a function that makes pieces, the rules that may end it)."""

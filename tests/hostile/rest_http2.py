@@ -78,6 +78,10 @@ FLOODS = {
     "bodies without end": (bodies, {"body_bytes"}),
     "frames above 16 KiB": (lambda: times(data(1, b"x" * 16_385, 0), 500, headers(1)),
                             {"frame_size"}),
+    "headers of a stream that is over": (lambda: times(headers(1, b""),
+                                                       before=headers(1) + rst(1)), {"headers"}),
+    "data of a stream that is over": (lambda: times(data(1), before=headers(1) + rst(1)),
+                                      {"late_frames"}),
     "no SETTINGS": (lambda: times(http2.frame(http2.PING, 0, 0, b"12345678"),
                                   before=http2.PREFACE), {"settings_first"}),
 }
@@ -92,6 +96,12 @@ class Floods(Hostile):
 
     def test_each_is_ended_by_its_rule(self):
         self.each_is_ended_by_its_rule(FLOODS)
+
+    def test_resets_between_answers(self):
+        self.resets_between_answers(lambda s: headers(s) + data(s), lambda s: headers(s) + rst(s))
+
+    def test_resets_in_time(self):
+        self.resets_in_time(lambda s: headers(s) + rst(s))
 
     def test_requests_of_many_headers(self):
         """Each is refused by itself, and none is worked on."""
