@@ -26,6 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MOST_RSS_KB = 50 * 1024
 MOST_CPU_S = 1.0
 MOST_STALL_S = 0.25  # of the worst call, above the control's worst
+DEVIATIONS = 2.0     # of what a percentile is known by
 PROTOCOLS = ("rest", "grpc")
 
 
@@ -41,10 +42,10 @@ def stalled(attacked, control):
     return max(attacked) >= max(control) + slow(MOST_STALL_S)
 
 
-def felt(attacked, control, deviations=2.0):
+def felt(attacked, control):
     """Whether the 99th percentile is above twice the control's, as far as the few calls can tell
     (that of a hundred is the worst of them), or one call took far too long."""
-    return (p99(attacked, -deviations) >= 2 * p99(control, deviations) or
+    return (p99(attacked, -DEVIATIONS) >= 2 * p99(control, DEVIATIONS) or
             stalled(attacked, control))
 
 
@@ -67,11 +68,18 @@ class HonestCallers:
             self.process.kill()
             self.process.communicate()
 
-    def end(self):
+    def end(self, moments=False):
+        """moments: with the times of those who would have called while one call took long, too, as
+        of callers who come one after another whatever the last one waits for."""
         out, _ = self.process.communicate("x", timeout=slow(20))
         result = json.loads(out)
         if result["errors"]:
             raise AssertionError(f"honest callers felt it: {result['errors']}")
+        if moments:
+            for one in result["times"]:
+                for protocol, times in one.items():
+                    one[protocol] = [time_s - i * result["round"] for time_s in times
+                                     for i in range(1 + int(time_s / result["round"]))]
         return result["times"]
 
 
@@ -210,6 +218,7 @@ class Hostile(Scenario):
         since = len(self.weir.events("connection_ended"))
         with self.attack("resets between answers", works=True), \
                 self.weir.connect(self.target) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(http2.opening())
             with contextlib.suppress(ConnectionError):
                 for stream in range(1, 1200, 4):

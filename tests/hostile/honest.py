@@ -8,6 +8,7 @@ import json
 import random
 import select
 import socket
+import statistics
 import sys
 import time
 
@@ -88,9 +89,11 @@ def main():
     for rest, grpc in zip(ports[::2], ports[1::2]):
         times.append({"rest": [], "grpc": []})
         callers += [(Rest(rest), times[-1]["rest"]), (Grpc(grpc), times[-1]["grpc"])]
+    rounds = []
     gc.disable()
     print("ready", flush=True)
     while not select.select([sys.stdin], [], [], gap_s)[0] and not errors:
+        rounds.append(time.monotonic())
         random.shuffle(callers)
         for caller, took in callers:
             begin = time.monotonic()
@@ -99,7 +102,9 @@ def main():
             except (OSError, ValueError) as error:
                 errors.append(f"{type(caller).__name__} of {caller.port}: {error}")
             took.append(time.monotonic() - begin)
-    print(json.dumps({"times": times, "errors": errors}))
+    apart = [later - earlier for earlier, later in zip(rounds, rounds[1:])]
+    print(json.dumps({"times": times, "errors": errors,
+                      "round": statistics.median(apart) if apart else gap_s}))
 
 
 if __name__ == "__main__":
