@@ -53,6 +53,12 @@ static void look_at_http2(struct rest_connection *connection, tick_ms now_ms)
         (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
 }
 
+static void cut_off(struct rest_connection *connection)
+{
+    rest_linger_waive(connection);
+    (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+}
+
 static void look_at(struct rest_connection *connection, tick_ms now_ms)
 {
     if (connection->http2) {
@@ -66,7 +72,7 @@ static void look_at(struct rest_connection *connection, tick_ms now_ms)
         patience->since_ms = now_ms;
     }
     if (now_ms - patience->since_ms >= limit_of(&connection->worker->rest->settings, waits))
-        (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+        cut_off(connection);
 }
 
 static void sweep(struct timer *timer, tick_ms now_ms)

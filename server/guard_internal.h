@@ -36,7 +36,8 @@ struct relay {
     struct guard_frames frames;
     struct timer timer;
     tick_ms born_ms, active_ms, read_ms; /* read: when the client last took something */
-    uint32_t dropped;                    /* bytes, while lingering */
+    tick_ms slow_ms;  /* since when bytes wait for the inside; TICK_NEVER: none do */
+    uint32_t dropped; /* bytes, while lingering */
     uint8_t state, use;
     bool rpc;          /* it is for the C core */
     bool http2;        /* it is that, for REST */
