@@ -28,7 +28,7 @@ MOST_RSS_KB = 50 * 1024
 MOST_CPU_S = 1.0
 MOST_STALL_S = 0.25  # of the worst call, above the control's worst
 TURN_S = 0.001       # a turn of the loop over what a hundred connections have said
-DEVIATIONS = 2.0     # of what a percentile is known by
+DEVIATIONS = 3.0     # of what a percentile is known by
 PROTOCOLS = ("rest", "grpc")
 
 

@@ -157,7 +157,7 @@ class Idle(Hostile):
     def crowd(self, stack, port, data):
         for _ in range(self.COUNT):
             stack.enter_context(self.weir.connect(port)).sendall(data)
-            time.sleep(0.001)  # that they are there is the attack, not how fast they come
+            time.sleep(0.002)  # that they are there is the attack, not how fast they come
 
     def test_idle_connections_are_small(self):
         request = b"GET /health HTTP/1.1\r\nHost: weir\r\n\r\n"
