@@ -204,7 +204,7 @@ void relay_say_going(struct relay *relay)
  * before the farewell is there; but only so much. */
 static bool drop_up(struct relay *relay)
 {
-    while (relay->dropped < MOST_DROPPED) {
+    for (unsigned i = 0; i < READS_A_TURN && relay->dropped < MOST_DROPPED; i++) {
         ssize_t got = guard_wire_read(&relay->wire, relay->guard->bytes, GUARD_BUFFER_BYTES);
         if (got == WIRE_AGAIN)
             return true;
@@ -212,7 +212,7 @@ static bool drop_up(struct relay *relay)
             return false;
         relay->dropped += (uint32_t)got;
     }
-    return false;
+    return relay->dropped < MOST_DROPPED && !guard_wire_holds_end(&relay->wire);
 }
 
 /* --- what to wait for --- */
