@@ -259,8 +259,7 @@ static bool shake(struct relay *relay)
     relay->http2 =
         relay->use == TLS_REST_2 && (relay->wire.ssl == NULL || tls_speaks_h2(relay->wire.ssl));
     relay->framed = relay->http2 || (relay->rpc && relay->guard->settings.rules);
-    if (relay->http2)
-        relay->frames.streams.most_bytes = relay->guard->settings.rest_body_bytes;
+    relay->frames.streams.most_bytes = relay->guard->settings.body_bytes;
     relay->state = RELAY_OPENING;
     return relay->framed || relay_connect(relay);
 }
@@ -307,14 +306,21 @@ static bool move_all(struct relay *relay)
     return relay->state != RELAY_LINGERING || say_good_bye(relay);
 }
 
-void relay_move(struct relay *relay)
+void relay_turn(struct relay *relay)
 {
     if (!move_all(relay)) {
         relay_end(relay);
         return;
     }
+    relay_weigh(relay);
     wait_for_more(relay);
     relay_set_timer(relay, relay->active_ms);
+}
+
+void relay_move(struct relay *relay)
+{
+    relay_turn(relay);
+    guard_lighten(relay->guard);
 }
 
 void on_relay_wire(uv_poll_t *poll, int status, int events)
