@@ -58,8 +58,10 @@ struct rest_worker {
 /* What the sweep has seen of a connection. */
 struct rest_patience {
     tick_ms since_ms;      /* when what is awaited began */
+    uint64_t from_bytes;   /* what had been received by then */
     enum rest_waits waits; /* for what */
     bool served;           /* it has had a request */
+    bool shut;             /* and is only still to be closed */
 };
 
 struct rest_connection {

@@ -37,7 +37,8 @@ struct relay {
     struct timer timer;
     tick_ms born_ms, active_ms, read_ms; /* read: when the client last took something */
     uint32_t dropped;                    /* bytes, while lingering */
-    uint64_t weight;                     /* what is held for it behind the guard, in bytes */
+    uint64_t unanswered; /* bytes of HTTP/1.1 since the inside last said something */
+    uint64_t weight;     /* what is held for it behind the guard, in bytes */
     uint8_t state, use;
     bool rpc;          /* it is for the C core */
     bool http2;        /* it is that, for REST */

@@ -121,6 +121,16 @@ static bool may_read_wire(const struct relay *relay)
     return relay->state == RELAY_OPENING || relay->up.len == 0;
 }
 
+/* h2o bounds a body of HTTP/1.1, but not what frames its chunks. */
+static enum guard_rule look_up(struct relay *relay, struct span bytes)
+{
+    uint64_t most = relay->guard->settings.body_bytes;
+    if (relay->framed)
+        return guard_frames_client(&relay->frames, bytes, relay->active_ms);
+    relay->unanswered += bytes.len;
+    return relay->rpc || most == 0 || relay->unanswered <= most ? GUARD_FINE : GUARD_BODIES;
+}
+
 /* False: the relay is over, or has been told to end. */
 static bool pull_up(struct relay *relay)
 {
@@ -137,11 +147,7 @@ static bool pull_up(struct relay *relay)
             return relay->inside >= 0;
         }
         relay->active_ms = tick_now_ms();
-        enum guard_rule rule =
-            relay->framed
-                ? guard_frames_client(&relay->frames, span_make(guard->bytes, (size_t)got),
-                                      relay->active_ms)
-                : GUARD_FINE;
+        enum guard_rule rule = look_up(relay, span_make(guard->bytes, (size_t)got));
         if (rule != GUARD_FINE) {
             relay_refuse(relay, rule);
             return true;
@@ -171,6 +177,7 @@ static bool pull_down(struct relay *relay)
         }
         relay->active_ms = tick_now_ms();
         relay->spoke = true;
+        relay->unanswered = 0;
         struct span bytes = span_make(guard->bytes, (size_t)got);
         enum guard_rule rule = relay->framed
                                    ? guard_frames_server(&relay->frames, bytes, relay->active_ms)

@@ -40,6 +40,7 @@ struct rest_settings wiring_rest(const struct config *config)
     return (struct rest_settings){
         .http2 = config->rest_http2,
         .max_body_bytes = config->max_body_bytes,
+        .held_bytes = held_bytes(config),
         .http2_body_bytes = http2_body_bytes(config),
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .head_timeout_ms = config->head_timeout_ms,

@@ -1,8 +1,6 @@
 """HTTP/2 floods on the gRPC port (N3, N4): each ends by the guard's hand, at little cost."""
-import contextlib
 import gzip
 import struct
-import time
 
 from cost import Hostile, goaway, http2, main, slow
 
@@ -159,85 +157,6 @@ class Messages(Hostile):
                                       4 if i == len(pieces) - 1 else 0, 1, piece)
                           for i, piece in enumerate(pieces)]
                 self.send_until_closed([http2.opening(), *frames, data(1)], listen=0.2)
-
-
-class Windows:
-    """A client that sends as much of its messages as the windows let it, and ends none of them."""
-    SIZE = 1 << 20
-
-    def __init__(self, connection, streams):
-        self.connection, self.got = connection, b""
-        self.whole = self.first = 65535
-        self.of = {stream: self.first for stream in streams}
-        self.sent = dict.fromkeys(streams, 0)
-
-    def send(self):
-        """False: no window is open."""
-        frames = []
-        for stream, window in self.of.items():
-            most = min(window, self.whole, self.SIZE - self.sent[stream], 16_000)
-            if most > 5:
-                start = http2.grpc_message(b"", length=self.SIZE) if not self.sent[stream] else b""
-                frames.append(data(stream, start.ljust(most, b"x"), 0))
-                self.of[stream] -= most
-                self.sent[stream] += most
-                self.whole -= most
-        self.connection.sendall(b"".join(frames))
-        return bool(frames)
-
-    def hear(self, seconds):
-        self.connection.settimeout(seconds)
-        with contextlib.suppress(TimeoutError):
-            part = self.connection.recv(65536)
-            if not part:
-                raise ConnectionError
-            self.got += part
-        found = http2.frames(self.got)
-        self.got = self.got[sum(9 + len(payload) for *_, payload in found):]
-        for kind, flags, stream, payload in found:
-            if kind == WINDOW_UPDATE and stream in self.of:
-                self.of[stream] += struct.unpack(">I", payload)[0]
-            elif kind == WINDOW_UPDATE:
-                self.whole += struct.unpack(">I", payload)[0]
-            elif kind == http2.SETTINGS and not flags & http2.ACK:
-                self.first_window(payload)
-
-    def first_window(self, payload):
-        for at in range(0, len(payload), 6):
-            name, value = struct.unpack(">HI", payload[at:at + 6])
-            if name == 4:
-                self.of = {s: window + value - self.first for s, window in self.of.items()}
-                self.first = value
-
-
-class Held(Hostile):
-    """What the core holds for requests that never end."""
-    settings = {"MAX_REQUESTS_SIZE": str(32 << 20)}
-
-    def test_messages_without_end(self):
-        since = len(self.weir.events("connection_ended"))
-        with self.attack("messages without end"), self.weir.connect(self.target) as connection:
-            streams = range(1, 200, 2)
-            client = Windows(connection, streams)
-            end = time.monotonic() + slow(10)
-            with contextlib.suppress(ConnectionError):
-                connection.sendall(http2.opening() + b"".join(map(headers, streams)))
-                while time.monotonic() < end:
-                    client.hear(0.01 if client.send() else 0.5)
-        self.ended(since, "body_bytes")
-
-    def test_streams_of_many_connections(self):
-        """As many streams as each may open, on more connections than may have so many together."""
-        since = len(self.weir.events("connection_ended"))
-        opening = http2.opening() + b"".join(headers(2 * i + 1) for i in range(99))
-        with self.attack("streams of many connections", cpu_s=4, rss_kb=130 << 10, least_s=1), \
-                contextlib.ExitStack() as stack:
-            for _ in range(300):
-                connection = stack.enter_context(self.weir.connect(self.target))
-                with contextlib.suppress(ConnectionError):
-                    connection.sendall(opening)
-                time.sleep(0.01)
-        self.ended(since, "held_bytes")
 
 
 if __name__ == "__main__":
