@@ -75,7 +75,6 @@ struct rest_connection {
     bool http2;
     struct rest_patience patience;
     tick_ms active_ms; /* when it came in, or its last response ended */
-    size_t bytes_seen; /* of its input; the drain's, for HTTP/2 */
     struct rest_connection *next, *previous;
 };
 

@@ -238,6 +238,21 @@ class Drain(unittest.TestCase):
             self.assertEqual(weir.wait(), 0)
             self.assertFalse(weir.events("drain_cut_short"))
 
+    def test_a_body_on_its_way_comes_whole(self):
+        """In pieces of one size: that something comes is seen, not how much."""
+        with Weir(ON) as weir, Connection(weir) as connection:
+            piece = http2.frame(http2.DATA, 0, 1, b" " * 100)
+            block = head("/tell-joke", ("content-type", "application/json"))
+            connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
+            for i in range(24):
+                if i == 2:
+                    weir.signal(signal.SIGTERM)
+                connection.send(piece)
+                time.sleep(0.1)
+            connection.send(http2.frame(http2.DATA, http2.END_STREAM, 1, b"{}"))
+            self.assertIn(b"joke", connection.answer(1))
+            self.assertEqual(weir.wait(), 0)
+
     def test_one_who_does_not_go_is_ended(self):
         with Weir({**ON, "SHUTDOWN_GRACE": "6s"}) as weir, Connection(weir) as connection:
             connection.send(post(1))
