@@ -4,7 +4,7 @@ import contextlib
 import struct
 import time
 
-from cost import Hostile, closed_within, http2, main, slow
+from cost import SANITIZER, Hostile, closed_within, http2, main, slow
 
 BLOCK = http2.grpc_headers("/weir.v1.FlowService/TellJoke")
 WINDOW_UPDATE = 8
@@ -84,9 +84,9 @@ class Grpc(Hostile):
         """As many streams as each may open, on more connections than may have so many together."""
         since = len(self.weir.events("connection_ended"))
         opening = http2.opening() + b"".join(headers(2 * i + 1) for i in range(99))
-        with self.attack("streams of many connections", cpu_s=4, rss_kb=130 << 10, least_s=1), \
+        with self.attack("streams of many connections", cpu_s=4, rss_kb=110 << 10, least_s=1), \
                 contextlib.ExitStack() as stack:
-            for _ in range(300):
+            for _ in range(60 if SANITIZER else 150):
                 connection = stack.enter_context(self.weir.connect(self.target))
                 with contextlib.suppress(ConnectionError):
                     connection.sendall(opening)
