@@ -1,8 +1,8 @@
 #include "server/fetch.h"
 
-#include <curl/curl.h>
+#include "shared/llm/curl_rules.h"
+
 #include <stdio.h>
-#include <strings.h>
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *context)
 {
@@ -25,25 +25,17 @@ static CURL *prepare(const struct fetch *fetch, struct buf *body, char why[CURL_
 {
     CURL *easy = curl_easy_init();
     must(easy != NULL);
-    (void)curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
-                           strncasecmp(fetch->url, "https:", 6) == 0 ? "https" : "http");
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (fetch->ca_file != NULL)
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
-    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, fetch->connect_timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, fetch->total_timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
-    (void)curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-    (void)curl_easy_setopt(easy, CURLOPT_XFERINFODATA, fetch->stop);
-    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
+    curl_must_set(easy, CURLOPT_URL, fetch->url);
+    curl_rules_set(easy, fetch->ca_file);
+    curl_must_set(easy, CURLOPT_CONNECTTIMEOUT_MS, fetch->connect_timeout_ms);
+    curl_must_set(easy, CURLOPT_TIMEOUT_MS, fetch->total_timeout_ms);
+    curl_must_set(easy, CURLOPT_USERAGENT, "weir");
+    curl_must_set(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_must_set(easy, CURLOPT_WRITEDATA, body);
+    curl_must_set(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_must_set(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_must_set(easy, CURLOPT_XFERINFODATA, fetch->stop);
+    curl_must_set(easy, CURLOPT_ERRORBUFFER, why);
     return easy;
 }
 

@@ -218,23 +218,25 @@ static void write_flights(const struct flights *flights, struct exposition *expo
             "Shared calls that nobody waited for any more.");
 }
 
+static void write_by_kind(struct exposition *exposition, const char *name, const char *help,
+                          const uint64_t events[AUDIT_KINDS])
+{
+    exposition_family(exposition, name, EXPOSITION_COUNTER, help);
+    for (size_t i = 0; i < AUDIT_KINDS; i++)
+        exposition_value(exposition,
+                         (const struct exposition_label[]){
+                             {"kind", audit_kind_name((enum audit_kind)i)}, {NULL, NULL}},
+                         events[i]);
+}
+
 static void write_audit(struct exposition *exposition)
 {
     struct audit_stats stats = audit_stats();
-    exposition_family(exposition, "weir_audit_events", EXPOSITION_COUNTER,
-                      "Security events in the audit log.");
-    for (size_t i = 0; i < AUDIT_KINDS; i++)
-        exposition_value(exposition,
-                         (const struct exposition_label[]){
-                             {"kind", audit_kind_name((enum audit_kind)i)}, {NULL, NULL}},
-                         stats.events[i]);
-    exposition_family(exposition, "weir_audit_left_out", EXPOSITION_COUNTER,
-                      "Security events that the audit log left out because they came too fast.");
-    for (size_t i = 0; i < AUDIT_KINDS; i++)
-        exposition_value(exposition,
-                         (const struct exposition_label[]){
-                             {"kind", audit_kind_name((enum audit_kind)i)}, {NULL, NULL}},
-                         stats.left_out[i]);
+    write_by_kind(exposition, "weir_audit_events", "Security events in the audit log.",
+                  stats.events);
+    write_by_kind(exposition, "weir_audit_left_out",
+                  "Security events that the audit log left out because they came too fast.",
+                  stats.left_out);
     counter(exposition, "weir_audit_not_written", stats.not_written,
             "Audit records that the audit file did not take.");
 }

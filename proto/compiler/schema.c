@@ -2,8 +2,6 @@
  * allowed, which the strict modes of the providers ask for; members of a oneof may be absent. */
 #include "proto/compiler/plugin.h"
 
-#include <stdio.h>
-
 void schema_put_key(struct buf *out, const char *key)
 {
     buf_put_text(out, ",\"");

@@ -2,6 +2,7 @@
 #include "shared/llm/attempt.h"
 
 #include "shared/base/log.h"
+#include "shared/base/splitmix.h"
 #include "shared/llm/retry.h"
 #include "shared/llm/talk.h"
 
@@ -269,15 +270,11 @@ void attempt_first(struct llm_call *call, const struct conversation *what)
 
 /* --- ending --- */
 
-/* splitmix64 (S. Vigna): spread, not secrecy. */
 static uint64_t random_of(struct llm_client *client)
 {
     if (client->settings->random != NULL)
         return client->settings->random();
-    uint64_t z = client->seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
+    return splitmix_next(&client->seed);
 }
 
 /* Is there another one to ask? A call for one of the named ones is for nobody else. */

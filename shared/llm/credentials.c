@@ -2,8 +2,8 @@
 
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
+#include "shared/llm/curl_rules.h"
 
-#include <curl/curl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,8 +65,6 @@ static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, 
     return is_stopping(context) ? 1 : 0;
 }
 
-#define SET(easy, option, value) must(curl_easy_setopt(easy, option, value) == CURLE_OK)
-
 static void set_up(struct credentials *credentials)
 {
     CURL *easy = credentials->easy = curl_easy_init();
@@ -80,25 +78,16 @@ static void set_up(struct credentials *credentials)
     must(credentials->headers != NULL);
     explicit_bzero(line, size);
     free(line);
-    SET(easy, CURLOPT_HTTPHEADER, credentials->headers);
-    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(easy, CURLOPT_PROXY, "");
-    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (credentials->settings.ca_file != NULL)
-        SET(easy, CURLOPT_CAINFO, credentials->settings.ca_file);
-    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    SET(easy, CURLOPT_TIMEOUT_MS, (long)FETCH_MS);
-    SET(easy, CURLOPT_NOSIGNAL, 1L);
-    SET(easy, CURLOPT_QUICK_EXIT, 1L);
-    SET(easy, CURLOPT_WRITEFUNCTION, on_body);
-    SET(easy, CURLOPT_WRITEDATA, credentials);
-    SET(easy, CURLOPT_NOPROGRESS, 0L);
-    SET(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-    SET(easy, CURLOPT_XFERINFODATA, credentials);
-    SET(easy, CURLOPT_ERRORBUFFER, credentials->error);
+    curl_must_set(easy, CURLOPT_HTTPHEADER, credentials->headers);
+    curl_rules_set(easy, credentials->settings.ca_file);
+    curl_must_set(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    curl_must_set(easy, CURLOPT_TIMEOUT_MS, (long)FETCH_MS);
+    curl_must_set(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_must_set(easy, CURLOPT_WRITEDATA, credentials);
+    curl_must_set(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_must_set(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_must_set(easy, CURLOPT_XFERINFODATA, credentials);
+    curl_must_set(easy, CURLOPT_ERRORBUFFER, credentials->error);
 }
 
 static void log_failure(const struct credentials_wanted *wanted, long status, const char *reason)
@@ -142,7 +131,7 @@ static bool fetch(struct credentials *credentials, const struct credentials_want
     buf_put_text(&url, wanted->name);
     buf_put_char(&url, '\0');
     must(!url.overflow);
-    SET(credentials->easy, CURLOPT_URL, url.at);
+    curl_must_set(credentials->easy, CURLOPT_URL, url.at);
     buf_fini(&url);
     credentials->error[0] = '\0';
     CURLcode code = curl_easy_perform(credentials->easy);

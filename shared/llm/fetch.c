@@ -1,6 +1,7 @@
 #include "shared/llm/fetch.h"
 
 #include "shared/base/buf.h"
+#include "shared/llm/curl_rules.h"
 #include "shared/llm/sockets.h"
 
 #include <stdlib.h>
@@ -136,39 +137,26 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 
 /* --- a job's life --- */
 
-#define SET(easy, option, value) must(curl_easy_setopt(easy, option, value) == CURLE_OK)
-
 static void set_up(struct fetch_job *job)
 {
     CURL *easy = job->easy;
-    const struct fetch_settings *settings = job->fetcher->settings;
-    SET(easy, CURLOPT_HTTPGET, 1L);
-    SET(easy, CURLOPT_HTTPHEADER, job->fetcher->headers);
-    SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(easy, CURLOPT_PROXY, "");
-    SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (settings->ca_file != NULL)
-        SET(easy, CURLOPT_CAINFO, settings->ca_file);
-    SET(easy, CURLOPT_FRESH_CONNECT, 1L);
-    SET(easy, CURLOPT_FORBID_REUSE, 1L);
-    SET(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)FETCH_BYTES);
-    SET(easy, CURLOPT_NOSIGNAL, 1L);
-    SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name that is being looked up */
-    SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    SET(easy, CURLOPT_OPENSOCKETDATA, job);
-    SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    SET(easy, CURLOPT_PREREQDATA, job);
-    SET(easy, CURLOPT_WRITEFUNCTION, on_body);
-    SET(easy, CURLOPT_WRITEDATA, job);
-    SET(easy, CURLOPT_HEADERFUNCTION, on_header);
-    SET(easy, CURLOPT_HEADERDATA, job);
-    SET(easy, CURLOPT_PRIVATE, job);
-    SET(easy, CURLOPT_ERRORBUFFER, job->error);
+    curl_must_set(easy, CURLOPT_HTTPGET, 1L);
+    curl_must_set(easy, CURLOPT_HTTPHEADER, job->fetcher->headers);
+    curl_must_set(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_rules_set(easy, job->fetcher->settings->ca_file);
+    curl_must_set(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_must_set(easy, CURLOPT_FORBID_REUSE, 1L);
+    curl_must_set(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)FETCH_BYTES);
+    curl_must_set(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_must_set(easy, CURLOPT_OPENSOCKETDATA, job);
+    curl_must_set(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_must_set(easy, CURLOPT_PREREQDATA, job);
+    curl_must_set(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_must_set(easy, CURLOPT_WRITEDATA, job);
+    curl_must_set(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_must_set(easy, CURLOPT_HEADERDATA, job);
+    curl_must_set(easy, CURLOPT_PRIVATE, job);
+    curl_must_set(easy, CURLOPT_ERRORBUFFER, job->error);
     sockets_adopt(&job->fetcher->sockets, easy);
 }
 
@@ -190,7 +178,7 @@ static void resolve_for_tests(struct fetch_job *job)
     curl_slist_free_all(job->resolve);
     job->resolve = curl_slist_append(NULL, line);
     must(job->resolve != NULL);
-    SET(job->easy, CURLOPT_RESOLVE, job->resolve);
+    curl_must_set(job->easy, CURLOPT_RESOLVE, job->resolve);
 }
 
 /* False: the guard refuses the URL. */
@@ -203,7 +191,7 @@ static bool set_off(struct fetch_job *job, const char *url)
     }
     buf_clear(&job->body);
     job->header_bytes = 0;
-    SET(job->easy, CURLOPT_URL, url);
+    curl_must_set(job->easy, CURLOPT_URL, url);
     resolve_for_tests(job);
     must(curl_multi_add_handle(job->fetcher->multi, job->easy) == CURLM_OK);
     job->attached = true;

@@ -3,6 +3,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/list.h"
+#include "shared/llm/curl_rules.h"
 #include "shared/llm/headers.h"
 #include "shared/llm/sockets.h"
 
@@ -94,28 +95,16 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 
 /* --- set-up --- */
 
-#define SET(easy, option, value) must(curl_easy_setopt(easy, option, value) == CURLE_OK)
-
 static void set_up_wire(const struct transfers *transfers, CURL *easy)
 {
-    SET(easy, CURLOPT_POST, 1L);
-    SET(easy, CURLOPT_PATH_AS_IS, 1L);
-    SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(easy, CURLOPT_PROXY, "");
-    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (transfers->ca_file != NULL)
-        SET(easy, CURLOPT_CAINFO, transfers->ca_file);
-    SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, transfers->connect_timeout_ms);
+    curl_must_set(easy, CURLOPT_POST, 1L);
+    curl_must_set(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_must_set(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_rules_set(easy, transfers->ca_file);
+    curl_must_set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_must_set(easy, CURLOPT_CONNECTTIMEOUT_MS, transfers->connect_timeout_ms);
     if (transfers->keep == 0)
-        SET(easy, CURLOPT_FORBID_REUSE, 1L);
-    SET(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Cancelling must not wait for a name that is being looked up. */
-    SET(easy, CURLOPT_QUICK_EXIT, 1L);
+        curl_must_set(easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* Gives the handle, which is not in use, the lines of now. */
@@ -124,7 +113,7 @@ static void use_headers(struct transfer *transfer)
     struct transfers *transfers = transfer->transfers;
     if (transfer->headers == transfers->headers)
         return;
-    SET(transfer->easy, CURLOPT_HTTPHEADER, headers_list(transfers->headers));
+    curl_must_set(transfer->easy, CURLOPT_HTTPHEADER, headers_list(transfers->headers));
     (void)headers_unref(transfer->headers);
     transfer->headers = headers_ref(transfers->headers);
 }
@@ -143,8 +132,8 @@ static void use_path(struct transfer *transfer, struct span path)
     bool good = curl_url_set(transfer->parsed, CURLUPART_URL, transfer->url.at, CURLU_PATH_AS_IS) ==
                 CURLUE_OK;
     /* A bad one is left for the transfer to complain of. A good one's old text has to go. */
-    SET(transfer->easy, CURLOPT_URL, good ? NULL : transfer->url.at);
-    SET(transfer->easy, CURLOPT_CURLU, good ? transfer->parsed : NULL);
+    curl_must_set(transfer->easy, CURLOPT_URL, good ? NULL : transfer->url.at);
+    curl_must_set(transfer->easy, CURLOPT_CURLU, good ? transfer->parsed : NULL);
 }
 
 static struct transfer *transfer_new(struct transfers *transfers)
@@ -160,12 +149,12 @@ static struct transfer *transfer_new(struct transfers *transfers)
     set_up_wire(transfers, transfer->easy);
     use_headers(transfer);
     sockets_adopt(&transfers->sockets, transfer->easy);
-    SET(transfer->easy, CURLOPT_WRITEFUNCTION, on_body);
-    SET(transfer->easy, CURLOPT_WRITEDATA, transfer);
-    SET(transfer->easy, CURLOPT_HEADERFUNCTION, on_header);
-    SET(transfer->easy, CURLOPT_HEADERDATA, transfer);
-    SET(transfer->easy, CURLOPT_PRIVATE, transfer);
-    SET(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
+    curl_must_set(transfer->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_must_set(transfer->easy, CURLOPT_WRITEDATA, transfer);
+    curl_must_set(transfer->easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_must_set(transfer->easy, CURLOPT_HEADERDATA, transfer);
+    curl_must_set(transfer->easy, CURLOPT_PRIVATE, transfer);
+    curl_must_set(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
     return transfer;
 }
 
@@ -339,8 +328,8 @@ struct transfer *transfer_start(struct transfers *transfers, struct span path, s
     transfer->held = false;
     transfer->error[0] = '\0';
     use_path(transfer, path);
-    SET(transfer->easy, CURLOPT_POSTFIELDS, body.at);
-    SET(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+    curl_must_set(transfer->easy, CURLOPT_POSTFIELDS, body.at);
+    curl_must_set(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
     count_running(transfers, 1);
     must(curl_multi_add_handle(transfers->multi, transfer->easy) == CURLM_OK);
     transfer->attached = true;

@@ -49,21 +49,12 @@ struct core_worker {
     struct timers *timers;
     struct executor *executor;
     unsigned index;
-    uint64_t random; /* state of core_worker_random; the owner of the worker seeds it */
+    uint64_t random; /* state of splitmix_next; the owner of the worker seeds it */
     uint64_t live;   /* requests between begin and finish; what was refused is not counted */
     struct request *first_live;
     bool cut;              /* the time of the drain is up: nothing is admitted any more */
     struct meters *meters; /* owned by whoever made the worker; NULL: nothing is counted */
 };
-
-/* For jitter, nothing secret: splitmix64 (Steele, Lea, Flood, OOPSLA 2014). */
-static inline uint64_t core_worker_random(struct core_worker *worker)
-{
-    uint64_t z = worker->random += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
 
 /* Reads the prompts, prepares the contract's rules and makes an authenticator that lets nobody in;
  * the settings of `core` (time-out, body cap, access log, prompts_dir before, images) are the

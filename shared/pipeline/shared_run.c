@@ -1,5 +1,6 @@
 #include "shared/pipeline/shared_run.h"
 
+#include "shared/base/splitmix.h"
 #include "shared/flow/json.h"
 #include "shared/flow/wire.h"
 #include "shared/pipeline/core.h"
@@ -83,7 +84,7 @@ static void keep(struct shared_run *shared, struct cache_entry *entry)
     struct core_worker *worker = shared->run.worker;
     if (shared->run.method->cache == CONTRACT_CACHE_STORE)
         (void)cache_put(worker->core->sharing->cache, &shared->key, entry, worker->core->now_ns(),
-                        shared->run.upstream_ns, core_worker_random(worker));
+                        shared->run.upstream_ns, splitmix_next(&worker->random));
 }
 
 /* What the call has come to is told once: by the access line of the request that started it, or,

@@ -6,6 +6,7 @@
 #include "shared/pipeline/follow.h"
 #include "shared/pipeline/step.h"
 
+#include "shared/base/splitmix.h"
 #include "shared/flow/canonical.h"
 
 static struct span version_of(struct request *request)
@@ -91,7 +92,7 @@ static uint64_t look_up(struct request *request)
     struct cache_entry *entry = NULL;
     uint64_t left_ns = 0;
     switch (cache_get(worker->core->sharing->cache, &request->share.key, worker->core->now_ns(),
-                      core_worker_random(worker), &entry, &left_ns)) {
+                      splitmix_next(&worker->random), &entry, &left_ns)) {
     case CACHE_HIT:
         become(request, SHARE_HIT, entry);
         break;

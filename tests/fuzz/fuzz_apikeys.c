@@ -4,7 +4,6 @@
 #include "shared/policy/scope.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

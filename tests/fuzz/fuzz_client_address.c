@@ -1,24 +1,25 @@
 /* A list of ranges (the first line) and X-Forwarded-For values (the others): whatever they hold, a
  * client cannot talk himself into another address by what he puts in front of the list. */
+#include "shared/base/buf.h"
 #include "shared/policy/client_address.h"
+#include "tests/support/exact.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST_VALUES = 8 };
 
-/* Alone on the heap, so that a sanitizer sees a read past its end. */
-static struct span copy(const char *prefix, struct span text)
+/* The list with an address in front that the client made up. */
+static struct span forge(struct span list)
 {
-    size_t len = strlen(prefix);
-    char *at = malloc(len + text.len + 1);
-    must(at != NULL);
-    memcpy(at, prefix, len);
-    if (text.len > 0)
-        memcpy(at + len, text.at, text.len);
-    return span_make(at, len + text.len);
+    struct buf longer;
+    buf_init(&longer, NULL, SIZE_MAX / 4);
+    buf_put_text(&longer, "6.6.6.6, ");
+    buf_put_span(&longer, list);
+    struct span forged = exact_copy(buf_span(&longer));
+    buf_fini(&longer);
+    return forged;
 }
 
 static struct span next_line(struct span *rest)
@@ -43,12 +44,12 @@ static void check(const struct client_address_policy *policy, struct span *value
     if (n == 0)
         return;
     struct span first = values[0];
-    values[0] = copy("6.6.6.6, ", first);
+    values[0] = forge(first);
     struct peer forged = client_address(policy, &socket, values, n);
     /* Only where all of the list is ours does it begin with what he wrote. */
     struct peer claimed = {.address = {[10] = 0xff, 0xff, 6, 6, 6, 6}};
     must(same(&forged, &client) || (same(&forged, &claimed) && policy->hops != 1));
-    free((char *)(uintptr_t)values[0].at);
+    exact_free(values[0]);
     values[0] = first;
 }
 
@@ -56,10 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span rest = span_make((const char *)data, size), wrong, values[MOST_VALUES];
     struct client_address_policy policy = {.hops = 0};
-    struct span ranges = copy("", next_line(&rest));
+    struct span ranges = exact_copy(next_line(&rest));
     size_t n = 0;
     while (n < MOST_VALUES && rest.len > 0)
-        values[n++] = copy("", next_line(&rest));
+        values[n++] = exact_copy(next_line(&rest));
     bool fine = cidr_list_parse(ranges, &policy.proxies, &wrong);
     must(fine == cidr_list_parse(ranges, NULL, &wrong));
     must(fine || policy.proxies.n == 0);
@@ -68,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     policy.hops = size % 4;
     check(&policy, values, n);
     for (size_t i = 0; i < n; i++)
-        free((char *)(uintptr_t)values[i].at);
-    free((char *)(uintptr_t)ranges.at);
+        exact_free(values[i]);
+    exact_free(ranges);
     return 0;
 }

@@ -3,7 +3,6 @@
 #include "shared/policy/keyset.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

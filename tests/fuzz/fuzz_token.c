@@ -2,8 +2,6 @@
  * signature. Whatever is not signed with our keys is refused; whatever claims pass are typed. */
 #include "shared/policy/token.h"
 
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char secret[] = "a secret that no input knows, 32 bytes";

@@ -9,7 +9,6 @@ import struct
 
 import http2
 
-KINDS = ("http", "http2", "tls", "either")
 ENDS = ("close", "half", "reset")
 PATHS = (b"/tell-joke", b"/tell-joke/stream", b"/tell-story/stream", b"/translate", b"/chat",
          b"/describe-image", b"/generate-code", b"/review-code", b"/generate-character",

@@ -1,12 +1,11 @@
 """Chat completions: OpenAI's JSON over REST, and ChatService over gRPC."""
 import json
-import socket
 import threading
 import time
 
 import grpc
 
-from harness import FakeUpstream, Scenario, Weir, both, main, slow, wait_until
+from harness import FakeUpstream, Scenario, main, slow, wait_until
 from wires import INPUT_TOKENS, OUTPUT_TOKENS
 
 PATH = "/v1/chat/completions"

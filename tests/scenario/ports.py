@@ -6,7 +6,7 @@ import time
 import unittest
 
 import http2
-from harness import SANITIZER, GrpcCaller, Scenario, Weir, exchange, main, slow, wait_until
+from harness import SANITIZER, GrpcCaller, Scenario, Weir, exchange, main, wait_until
 
 # What a client begins with, on the gRPC port and on the REST port: silence is not even accepted.
 START = (http2.opening(), b"GET /health HTT")

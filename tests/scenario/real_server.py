@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 import tiny_llama
-from harness import Scenario, main, over_both, slow
+from harness import Scenario, main, over_both
 from waiting import with_parent
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -9,6 +9,9 @@ import subprocess
 import tempfile
 import time
 
+# Settings of a weir that takes the tokens of claims().
+REQUIRED = {"AUTH_MODE": "required", "JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "weir",
+            "LOG_LEVEL": "debug"}
 SECRET = "a shared secret of the tests, 32 bytes or more"
 
 

@@ -1,23 +1,19 @@
 /* What is JSON and what is not, and what the views find. The fuzzer of the same name compares with
  * jansson. */
 #include "shared/base/json_view.h"
+#include "tests/support/exact.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
-/* An exact copy, so that a sanitizer sees a read past its end. */
 static bool is_json(const char *text)
 {
-    size_t len = strlen(text);
-    char *copy = malloc(len > 0 ? len : 1);
-    assert_non_null(copy);
-    memcpy(copy, text, len);
-    bool good = json_view_is_there(json_view_parse(span_make(copy, len)));
-    free(copy);
+    struct span copy = exact_copy(span_of(text));
+    bool good = json_view_is_there(json_view_parse(copy));
+    exact_free(copy);
     return good;
 }
 

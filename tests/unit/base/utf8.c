@@ -1,11 +1,10 @@
 #include "shared/base/utf8.h"
+#include "tests/support/exact.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -28,12 +27,9 @@ static size_t encode(uint32_t c, char *to)
 
 static bool is_valid_alone(struct span text)
 {
-    /* An exact copy, so that a sanitizer sees a read past its end. */
-    char *copy = malloc(text.len > 0 ? text.len : 1);
-    assert_non_null(copy);
-    memcpy(copy, text.at, text.len);
-    bool valid = utf8_valid(span_make(copy, text.len));
-    free(copy);
+    struct span copy = exact_copy(text);
+    bool valid = utf8_valid(copy);
+    exact_free(copy);
     return valid;
 }
 

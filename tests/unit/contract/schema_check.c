@@ -3,7 +3,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -210,15 +209,6 @@ size_t contract_check(const struct contract *contract)
         n_structured++;
     }
     return n_structured;
-}
-
-const struct contract_method *method_named(const char *rpc)
-{
-    for (size_t i = 0; i < weir_contract.n_methods; i++)
-        if (strcmp(weir_contract.methods[i].rpc_name, rpc) == 0)
-            return &weir_contract.methods[i];
-    fail_msg("there is no rpc %s", rpc);
-    return NULL;
 }
 
 const struct contract_field *field_named(const struct contract_message *type, const char *name)

@@ -6,6 +6,7 @@
 #define WEIR_TESTS_UNIT_CONTRACT_SCHEMA_CHECK_H
 
 #include "shared/flow/contract.h"
+#include "tests/support/method_named.h"
 
 #include <jansson.h>
 
@@ -13,8 +14,6 @@
  * responses, and agree with the tables. Returns the number of structured methods. */
 size_t contract_check(const struct contract *contract);
 
-/* The method of this rpc name; fails the test when there is none. */
-const struct contract_method *method_named(const char *rpc);
 /* The message's field of this proto name; fails the test when there is none. */
 const struct contract_field *field_named(const struct contract_message *type, const char *name);
 /* The method's answer schema, parsed; the caller frees it with json_decref. */

@@ -3,6 +3,9 @@
 
 #include "shared/flow/json.h"
 #include "shared/flow/validate.h"
+#include "tests/support/arena_fixture.h"
+#include "tests/support/exact.h"
+#include "tests/support/method_named.h"
 
 #include "weir/v1/flows.pb-c.h"
 
@@ -10,11 +13,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
-
-static struct arena arena;
 
 static int prepare(void **state)
 {
@@ -28,29 +28,6 @@ static int shut_down(void **state)
     (void)state;
     validate_shutdown();
     return 0;
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
-
-static const struct contract_method *method_of(const char *rpc)
-{
-    size_t i = 0;
-    while (i < weir_contract.n_methods && strcmp(weir_contract.methods[i].rpc_name, rpc) != 0)
-        i++;
-    assert_true(i < weir_contract.n_methods);
-    return &weir_contract.methods[i];
 }
 
 static ProtobufCMessage *request_of(const struct contract_method *method, const char *json)
@@ -71,18 +48,14 @@ struct outcome {
 
 static struct outcome build(const char *rpc, const char *request, struct span text)
 {
-    const struct contract_method *method = method_of(rpc);
+    const struct contract_method *method = method_named(rpc);
     struct outcome outcome = {NULL, NULL, 0};
     ProtobufCMessage *asked = request_of(method, request);
     size_t budget = arena.budget_bytes;
-    /* An exact copy, so that a sanitizer sees a read past its end and a pointer that stays. */
-    char *copy = malloc(text.len > 0 ? text.len : 1);
-    assert_non_null(copy);
-    if (text.len > 0)
-        memcpy(copy, text.at, text.len);
-    bool fine = answer_build(method, asked, span_make(copy, text.len), &arena, &outcome.response,
-                             &outcome.violations, &outcome.n);
-    free(copy);
+    struct span copy = exact_copy(text); /* also for a pointer that stays */
+    bool fine = answer_build(method, asked, copy, &arena, &outcome.response, &outcome.violations,
+                             &outcome.n);
+    exact_free(copy);
     assert_int_equal(fine, outcome.response != NULL);
     assert_int_equal(fine, outcome.n == 0);
     assert_int_equal(arena.budget_bytes, budget);
@@ -100,7 +73,7 @@ static void assert_answers(const char *rpc, const char *request, const char *tex
                     outcome.violations[i].message.at);
     assert_non_null(outcome.response);
     buf_init(&json, &arena, 1 << 20);
-    json_write(&json, method_of(rpc)->response, outcome.response);
+    json_write(&json, method_named(rpc)->response, outcome.response);
     buf_put_char(&json, '\0');
     assert_string_equal(json.at, expected);
 }
@@ -299,7 +272,7 @@ static void test_pieces(void **state)
     (void)state;
     static const char *const rpcs[] = {"TellJokeStream", "TellStory"};
     for (size_t i = 0; i < 2; i++) {
-        const struct contract_method *method = method_of(rpcs[i]);
+        const struct contract_method *method = method_named(rpcs[i]);
         struct buf json;
         ProtobufCMessage *piece = answer_piece(method, "Once \"upon\"", &arena);
         buf_init(&json, &arena, 1000);

@@ -3,12 +3,12 @@
 #include "shared/flow/json.h"
 #include "shared/flow/validate.h"
 #include "shared/flow/wire.h"
+#include "tests/support/method_named.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -32,11 +32,7 @@ static int tear_down(void **state)
 
 static const struct contract_message *request_type(const char *rpc)
 {
-    size_t i = 0;
-    while (i < weir_contract.n_methods && strcmp(weir_contract.methods[i].rpc_name, rpc) != 0)
-        i++;
-    assert_true(i < weir_contract.n_methods);
-    return weir_contract.methods[i].request;
+    return method_named(rpc)->request;
 }
 
 static const char *written(const struct contract_message *type, const ProtobufCMessage *message)

@@ -1,14 +1,12 @@
 /* JSON -> message: what is accepted and what it becomes (told by json_write), what is refused and
  * where. Each text is read whole, and cut at every byte, which must never be fine nor crash. */
-#include "shared/flow/json.h"
-
+#include "tests/support/arena_fixture.h"
 #include "tests/unit/flow/shapes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -25,37 +23,6 @@ struct bad {
     size_t offset;    /* JSON_SYNTAX */
 };
 
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
-
-/* An exact copy on the heap, so that a sanitizer sees a read past its end. */
-static enum json_result read_exact(struct span text, ProtobufCMessage **message,
-                                   struct json_error *error)
-{
-    char *copy = malloc(text.len > 0 ? text.len : 1);
-    assert_non_null(copy);
-    if (text.len > 0)
-        memcpy(copy, text.at, text.len);
-    enum json_result result =
-        json_read(span_make(copy, text.len), everything_type(), &arena, message, error);
-    free(copy);
-    assert_int_equal(result == JSON_FINE, *message != NULL);
-    return result;
-}
-
 static void explain(const char *json, enum json_result result, const struct json_error *error)
 {
     print_error("%s\n  gave %d, offset %zu, path %.*s, rule %.*s: %.*s\n", json, (int)result,
@@ -69,7 +36,7 @@ static void check_good(const struct good *cases, size_t n)
         ProtobufCMessage *message = NULL;
         struct json_error error = {0};
         arena_reset(&arena);
-        enum json_result result = read_exact(span_of(cases[i].json), &message, &error);
+        enum json_result result = everything_read(span_of(cases[i].json), &arena, &message, &error);
         if (result != JSON_FINE) {
             explain(cases[i].json, result, &error);
             fail();
@@ -81,8 +48,9 @@ static void check_good(const struct good *cases, size_t n)
         }
         size_t whole = span_trim(span_of(cases[i].json)).len;
         for (size_t cut = 1; cut < whole; cut++)
-            assert_int_not_equal(read_exact(span_make(cases[i].json, cut), &message, &error),
-                                 JSON_FINE);
+            assert_int_not_equal(
+                everything_read(span_make(cases[i].json, cut), &arena, &message, &error),
+                JSON_FINE);
     }
 }
 
@@ -92,7 +60,7 @@ static void check_bad(const struct bad *cases, size_t n)
         ProtobufCMessage *message = NULL;
         struct json_error error = {0};
         arena_reset(&arena);
-        enum json_result result = read_exact(span_of(cases[i].json), &message, &error);
+        enum json_result result = everything_read(span_of(cases[i].json), &arena, &message, &error);
         bool right = result == cases[i].result && span_is(error.rule, cases[i].rule) &&
                      error.message.len > 0;
         if (result == JSON_SHAPE)
@@ -301,9 +269,9 @@ static void test_messages_and_names(void **state)
     CHECK_BAD(bad);
     ProtobufCMessage *message = NULL;
     struct json_error error;
-    assert_int_equal(read_exact(SPAN_EMPTY, &message, &error), JSON_FINE);
+    assert_int_equal(everything_read(SPAN_EMPTY, &arena, &message, &error), JSON_FINE);
     assert_int_equal(protobuf_c_message_get_packed_size(message), 0);
-    assert_int_equal(read_exact(span_make("{}\0", 3), &message, &error), JSON_SYNTAX);
+    assert_int_equal(everything_read(span_make("{}\0", 3), &arena, &message, &error), JSON_SYNTAX);
     assert_in_range(error.offset, 2, 3);
 }
 
@@ -403,113 +371,16 @@ static void test_syntax_errors_say_where(void **state)
     CHECK_BAD(bad);
 }
 
-static void test_depth(void **state)
-{
-    (void)state;
-    char text[4096];
-    for (size_t levels = 1; levels <= 200; levels++) {
-        ProtobufCMessage *message = NULL;
-        struct json_error error = {0};
-        char *to = text;
-        for (size_t i = 1; i < levels; i++)
-            to = stpcpy(to, i == 1 ? "{\"fNode\":" : "{\"child\":");
-        to = stpcpy(to, "{");
-        memset(to, '}', levels);
-        arena_reset(&arena);
-        enum json_result result =
-            read_exact(span_make(text, (size_t)(to - text) + levels), &message, &error);
-        assert_int_equal(result, levels <= 32 ? JSON_FINE : JSON_SHAPE);
-        if (levels <= 32)
-            continue;
-        assert_true(span_is(error.rule, "depth"));
-        assert_true(span_starts_with(error.path, "fNode.child.child."));
-        assert_int_equal(error.path.len, strlen("fNode") + 31 * strlen(".child"));
-    }
-    static char brackets[100000];
-    ProtobufCMessage *message = NULL;
-    struct json_error error = {0};
-    memset(brackets, '[', sizeof brackets);
-    assert_int_equal(read_exact(span_make(brackets, sizeof brackets), &message, &error),
-                     JSON_SHAPE);
-    assert_true(span_is(error.rule, "depth"));
-}
-
-static void test_amounts(void **state)
-{
-    (void)state;
-    struct buf text;
-    struct json_error error;
-    ProtobufCMessage *message = NULL;
-    buf_init(&text, NULL, 1 << 20);
-    buf_put_text(&text, "{\"rInt32\":[0");
-    for (size_t i = 0; i < 100000; i++)
-        buf_put_text(&text, ",0");
-    buf_put_text(&text, "]}");
-    arena.budget_bytes = SIZE_MAX / 4;
-    assert_int_equal(read_exact(buf_span(&text), &message, &error), JSON_MEMORY);
-    assert_true(error.message.len > 0);
-    buf_fini(&text);
-}
-
-static void test_memory_has_a_budget(void **state)
-{
-    (void)state;
-    static const char text[] =
-        "{\"fString\":\"0123456789\",\"fBytes\":\"AAAAAAAA\",\"rString\":[\"a\",\"b\",\"c\"],"
-        "\"mNode\":{\"1\":{\"name\":\"x\"}},\"fUint64\":12345678901234567890,\"cNode\":{}}";
-    size_t needed = 0;
-    for (size_t budget = 0; needed == 0; budget += 16) {
-        ProtobufCMessage *message = NULL;
-        struct json_error error = {0};
-        arena_fini(&arena);
-        arena_init(&arena, budget);
-        enum json_result result = read_exact(span_of(text), &message, &error);
-        if (result == JSON_FINE)
-            needed = budget;
-        else
-            assert_int_equal(result, JSON_MEMORY);
-        assert_true(result == JSON_FINE || error.message.len > 0);
-    }
-    assert_in_range(needed, 500, 4000);
-}
-
-/* What a model adds is passed over; what it gets wrong is not. */
-static void test_lenient(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *json;
-        enum json_result result;
-    } cases[] = {
-        {"{\"nope\":{\"a\":[1,{}]},\"fInt32\":3,\"fNode\":{\"nope\":null}}", JSON_FINE},
-        {"{\"fInt32\":3.5}", JSON_SHAPE},
-        {"{\"fInt32\":3,\"fInt32\":3}", JSON_SHAPE},
-        {"{\"nope\":1", JSON_SYNTAX},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ProtobufCMessage *message = NULL;
-        struct json_error error;
-        assert_int_equal(
-            json_read_lenient(span_of(cases[i].json), everything_type(), &arena, &message, &error),
-            cases[i].result);
-        if (message != NULL)
-            assert_non_null(strstr(everything_json(message, &arena), "\"fInt32\":3"));
-    }
-}
-
 int main(void)
 {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_whole_numbers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_reals, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_texts_bools_enums_and_bytes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_messages_and_names, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_repeated_maps_and_oneof, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_syntax_errors_say_where, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_depth, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_amounts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_memory_has_a_budget, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_lenient, set_up, tear_down),
+        CASE(test_whole_numbers),
+        CASE(test_reals),
+        CASE(test_texts_bools_enums_and_bytes),
+        CASE(test_messages_and_names),
+        CASE(test_repeated_maps_and_oneof),
+        CASE(test_syntax_errors_say_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,8 @@
 #include "tests/unit/flow/shapes.h"
 
-#include "shared/flow/json.h"
+#include "tests/support/exact.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
 enum { MOST_TABLES = 16, MOST_FIELDS = 64, MOST_NAME = 32 };
 
@@ -82,6 +81,16 @@ void everything_reset(void)
 {
     memset(tables, 0, sizeof tables);
     n_tables = 0;
+}
+
+enum json_result everything_read(struct span json, struct arena *arena, ProtobufCMessage **message,
+                                 struct json_error *error)
+{
+    struct span copy = exact_copy(json);
+    enum json_result result = json_read(copy, everything_type(), arena, message, error);
+    exact_free(copy);
+    must((result == JSON_FINE) == (*message != NULL));
+    return result;
 }
 
 const char *everything_json(const ProtobufCMessage *message, struct arena *arena)

@@ -5,6 +5,7 @@
 
 #include "shared/base/arena.h"
 #include "shared/flow/contract.h"
+#include "shared/flow/json.h"
 
 #include "shapes.pb-c.h"
 
@@ -16,6 +17,10 @@ struct contract_field *everything_field(const char *path);
 
 /* Forgets all changes. Tables handed out before are gone. */
 void everything_reset(void);
+
+/* json_read as an Everything, of an exact copy; there is a message just when it is fine. */
+enum json_result everything_read(struct span json, struct arena *arena, ProtobufCMessage **message,
+                                 struct json_error *error);
 
 /* The message as JSON, NUL-terminated, in `arena`. */
 const char *everything_json(const ProtobufCMessage *message, struct arena *arena);

@@ -1,21 +1,18 @@
 #include "shared/flow/uri.h"
+#include "tests/support/exact.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 static bool is_http(struct span text)
 {
-    /* An exact copy, so that a sanitizer sees a read past its end. */
-    char *copy = malloc(text.len > 0 ? text.len : 1);
-    assert_non_null(copy);
-    memcpy(copy, text.at, text.len);
-    bool is = uri_is_http(span_make(copy, text.len));
-    free(copy);
+    struct span copy = exact_copy(text);
+    bool is = uri_is_http(copy);
+    exact_free(copy);
     return is;
 }
 

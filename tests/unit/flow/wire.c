@@ -2,6 +2,7 @@
  * where. Bytes are written as hexadecimal text. */
 #include "shared/flow/wire.h"
 
+#include "tests/support/exact.h"
 #include "tests/unit/flow/shapes.h"
 
 #include <setjmp.h>
@@ -49,16 +50,12 @@ static size_t bytes_of(const char *text, unsigned char *to)
     return n;
 }
 
-/* An exact copy on the heap, so that a sanitizer sees a read past its end. */
 static enum wire_result read_exact(const unsigned char *bytes, size_t len,
                                    ProtobufCMessage **message, struct wire_error *error)
 {
-    char *copy = malloc(len > 0 ? len : 1);
-    assert_non_null(copy);
-    memcpy(copy, bytes, len);
-    enum wire_result result =
-        wire_read(span_make(copy, len), everything_type(), &arena, message, error);
-    free(copy);
+    struct span copy = exact_copy(span_make((const char *)bytes, len));
+    enum wire_result result = wire_read(copy, everything_type(), &arena, message, error);
+    exact_free(copy);
     assert_int_equal(result == WIRE_FINE, *message != NULL);
     assert_true(result == WIRE_FINE || error->message.len > 0);
     return result;

@@ -8,7 +8,6 @@
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
-#include <stdlib.h>
 
 /* Tags, one a kind of batch. */
 static char tag_send, tag_header, tag_message, tag_status;

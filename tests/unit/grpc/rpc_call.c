@@ -1,5 +1,5 @@
 /* Unary calls, from the client's side. */
-#include "tests/unit/grpc/kit.h"
+#include "tests/unit/grpc/fixture.h"
 
 #include <google/rpc/error_details.pb-c.h>
 #include <google/rpc/status.pb-c.h>
@@ -10,25 +10,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static struct kit *kit;
-static struct kit_client client;
-
-static int set_up(void **state)
-{
-    (void)state;
-    kit = kit_new(0);
-    kit_client_init(&client, kit_connect(kit, 4711), 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    kit_client_fini(&client);
-    kit_free(kit);
-    return 0;
-}
 
 static grpc_status_code ask(struct kit_call *call, const char *body,
                             const struct kit_options *options)

@@ -1,7 +1,7 @@
 /* grpc.health.v1 over the readiness of the instance. */
 #include "grpc/rpc_health.h"
 #include "shared/pipeline/readiness.h"
-#include "tests/unit/grpc/kit.h"
+#include "tests/unit/grpc/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,25 +9,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct kit *kit;
-static struct kit_client client;
-
-static int set_up(void **state)
-{
-    (void)state;
-    kit = kit_new(0);
-    kit_client_init(&client, kit_connect(kit, 4711), 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    kit_client_fini(&client);
-    kit_free(kit);
-    return 0;
-}
 
 /* HealthCheckRequest with this service. */
 static struct span request_for(const char *service)

@@ -1,5 +1,5 @@
 /* Server streams: pieces, back-pressure, clients that leave or do not read. */
-#include "tests/unit/grpc/kit.h"
+#include "tests/unit/grpc/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,25 +7,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct kit *kit;
-static struct kit_client client;
-
-static int set_up(void **state)
-{
-    (void)state;
-    kit = kit_new(0);
-    kit_client_init(&client, kit_connect(kit, 4711), 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    kit_client_fini(&client);
-    kit_free(kit);
-    return 0;
-}
 
 static void read_all(struct kit_call *call, const char *body, size_t pieces, size_t bytes)
 {

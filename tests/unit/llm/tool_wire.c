@@ -4,8 +4,6 @@
 #include "shared/llm/tool_calls.h"
 #include "tests/unit/llm/wire.h"
 
-#include <stdio.h>
-
 static const struct chat_tool clock_tool = {"get_current_time", "Tells the time.",
                                             "{\"type\":\"object\",\"properties\":{}}"};
 static const struct chat_tool weather_tool = {

@@ -3,7 +3,6 @@
 
 #include "shared/base/must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct connection {

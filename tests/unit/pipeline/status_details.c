@@ -1,5 +1,6 @@
 /* A verdict as gRPC and its kin say it. */
 #include "shared/pipeline/status_details.h"
+#include "tests/support/arena_fixture.h"
 
 #include <google/rpc/error_details.pb-c.h>
 #include <google/rpc/status.pb-c.h>
@@ -9,22 +10,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static Google__Rpc__Status *read_status(struct span bytes)
 {

@@ -1,5 +1,6 @@
 /* The file of API keys, line by line, and finding keys in it. */
 #include "shared/policy/apikey.h"
+#include "tests/support/exact.h"
 
 #include <openssl/evp.h>
 #include <setjmp.h>
@@ -32,13 +33,10 @@ static char *line_of(const char *id, const char *secret, const char *more)
 
 static struct apikeys *parse(const char *text)
 {
-    /* An exact copy, so that a sanitizer sees a read past its end. */
-    size_t len = strlen(text);
-    char *exact = malloc(len > 0 ? len : 1);
-    memcpy(exact, text, len);
+    struct span exact = exact_copy(span_of(text));
     problem[0] = '\0';
-    struct apikeys *keys = apikeys_parse(span_make(exact, len), problem);
-    free(exact);
+    struct apikeys *keys = apikeys_parse(exact, problem);
+    exact_free(exact);
     return keys;
 }
 

@@ -12,20 +12,12 @@
 
 #include <cmocka.h>
 
+#include "shared/base/splitmix.h"
 #include "shared/policy/cache_shard.h"
 
 #define SECOND ((uint64_t)1000000000)
 
 enum { TTL_S = 300 };
-
-/* splitmix64 (Steele, Lea, Flood, OOPSLA 2014). */
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
 
 static struct cache_key key_of(uint64_t n)
 {
@@ -109,7 +101,7 @@ static void a_life_is_never_longer_than_the_ttl_nor_much_shorter(void **state)
         struct cache_key key = key_of(i);
         struct cache_entry *entry = NULL;
         uint64_t left_ns = 0;
-        put_text(cache, i, "x", 0, 0, draw(&random));
+        put_text(cache, i, "x", 0, 0, splitmix_next(&random));
         assert_int_equal(cache_get(cache, &key, 0, 0, &entry, &left_ns), CACHE_HIT);
         cache_entry_unref(entry);
         least = left_ns < least ? left_ns : least;
@@ -151,7 +143,8 @@ static void refreshes_come_as_xfetch_says(void **state)
     for (size_t i = 0; i < sizeof lefts_s / sizeof lefts_s[0]; i++) {
         unsigned asked = 0;
         for (unsigned j = 0; j < 20000; j++)
-            asked += look(cache, 1, (TTL_S - lefts_s[i]) * SECOND, draw(&random)) == CACHE_REFRESH;
+            asked += look(cache, 1, (TTL_S - lefts_s[i]) * SECOND, splitmix_next(&random)) ==
+                     CACHE_REFRESH;
         double expected = 20000 * exp(-(double)lefts_s[i] / 2);
         assert_true(fabs(asked - expected) < 5 * sqrt(expected) + 1);
     }
@@ -203,13 +196,13 @@ static void the_bounds_hold_whatever_comes(void **state)
         struct cache *cache = make(caps[c][0], caps[c][1]);
         uint64_t random = c;
         for (unsigned i = 0; i < 20000; i++) {
-            struct cache_key key = key_of(draw(&random) % 3000);
-            size_t len = draw(&random) % sizeof text;
+            struct cache_key key = key_of(splitmix_next(&random) % 3000);
+            size_t len = splitmix_next(&random) % sizeof text;
             struct cache_entry *entry = cache_entry_new(span_make(text, len), SPAN_EMPTY);
             struct cache_stats stats;
-            (void)cache_put(cache, &key, entry, i * SECOND, SECOND, draw(&random));
+            (void)cache_put(cache, &key, entry, i * SECOND, SECOND, splitmix_next(&random));
             cache_entry_unref(entry);
-            (void)look(cache, draw(&random) % 3000, i * SECOND, draw(&random));
+            (void)look(cache, splitmix_next(&random) % 3000, i * SECOND, splitmix_next(&random));
             if (i % 16 != 0)
                 continue;
             cache_stats(cache, &stats);
@@ -300,12 +293,12 @@ static void eviction_is_sieves(void **state)
     uint64_t random = 3;
     cache_shard_init(&shard, MODEL_ENTRIES, MODEL_BYTES);
     for (unsigned i = 0; i < 50000; i++) {
-        uint64_t n = draw(&random) % 100;
+        uint64_t n = splitmix_next(&random) % 100;
         struct cache_key key = key_of(n);
         struct cache_node *node = cache_shard_find(&shard, &key, n);
         size_t at = model_find(&model, n);
         assert_int_equal(node != NULL, at < model.n);
-        if (node != NULL && draw(&random) % 4 != 0) {
+        if (node != NULL && splitmix_next(&random) % 4 != 0) {
             node->visited = model.queue[at].visited = true;
         } else {
             size_t evicted = 0;
@@ -313,7 +306,7 @@ static void eviction_is_sieves(void **state)
             node->key = key;
             node->hash = n;
             node->entry = cache_entry_new(span_of("x"), SPAN_EMPTY);
-            node->bytes = 1 + draw(&random) % 200;
+            node->bytes = 1 + splitmix_next(&random) % 200;
             node->expires_ns = UINT64_MAX;
             model_put(&model, n, node->bytes);
             cache_node_free_all(cache_shard_put(&shard, node, 0, &evicted));
@@ -352,16 +345,16 @@ static void *visit(void *argument)
 {
     struct visitor *visitor = argument;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        uint64_t n = draw(&visitor->random) % KEYS, left_ns = 0;
+        uint64_t n = splitmix_next(&visitor->random) % KEYS, left_ns = 0;
         struct cache_key key = key_of(n);
         struct cache_entry *entry = NULL;
         char text[32];
         (void)snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-        if (cache_get(visitor->cache, &key, i * SECOND / 10, draw(&visitor->random), &entry,
-                      &left_ns) == CACHE_MISS) {
+        if (cache_get(visitor->cache, &key, i * SECOND / 10, splitmix_next(&visitor->random),
+                      &entry, &left_ns) == CACHE_MISS) {
             entry = cache_entry_new(span_of(text), span_of(text));
             (void)cache_put(visitor->cache, &key, entry, i * SECOND / 10, SECOND,
-                            draw(&visitor->random));
+                            splitmix_next(&visitor->random));
         }
         visitor->wrong += !span_is(entry->json, text) || !span_is(entry->wire, text);
         cache_entry_unref(entry);

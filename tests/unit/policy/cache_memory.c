@@ -1,6 +1,8 @@
 /* Ten million random keys through a full cache: memory stays flat. */
 #include "shared/policy/cache.h"
 
+#include "shared/base/splitmix.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +20,6 @@ enum { KEYS = 10000000 };
 enum { GROWTH_KIB = 4096 };
 
 static uint64_t seed;
-
-static uint64_t draw(void)
-{
-    uint64_t z = seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
 
 static long resident_kib(void)
 {
@@ -54,12 +48,13 @@ static void ten_million_keys_leave_memory_flat(void **state)
         struct cache_entry *entry = NULL;
         uint64_t left_ns = 0;
         for (size_t j = 0; j < sizeof key.bytes; j += 8) {
-            uint64_t word = draw();
+            uint64_t word = splitmix_next(&seed);
             memcpy(key.bytes + j, &word, sizeof word);
         }
-        assert_int_equal(cache_get(cache, &key, i, draw(), &entry, &left_ns), CACHE_MISS);
-        entry = cache_entry_new(span_make(text, draw() % sizeof text), SPAN_EMPTY);
-        (void)cache_put(cache, &key, entry, i, 1, draw());
+        assert_int_equal(cache_get(cache, &key, i, splitmix_next(&seed), &entry, &left_ns),
+                         CACHE_MISS);
+        entry = cache_entry_new(span_make(text, splitmix_next(&seed) % sizeof text), SPAN_EMPTY);
+        (void)cache_put(cache, &key, entry, i, 1, splitmix_next(&seed));
         cache_entry_unref(entry);
         if (i == KEYS / 10)
             before = resident_kib();

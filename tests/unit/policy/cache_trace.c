@@ -1,6 +1,8 @@
 /* Why SIEVE: hit ratios on skewed traces, beside LRU and FIFO of the same size. Prints them. */
 #include "shared/policy/cache_shard.h"
 
+#include "shared/base/splitmix.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,14 +21,6 @@ enum { KEYS = 100000, REQUESTS = 500000 };
 
 static uint64_t seed;
 
-static uint64_t draw(void)
-{
-    uint64_t z = seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
-
 /* Key k is asked for in proportion to 1 / (k + 1)^skew. Every `scan`th request (0: none) is for a
  * key that never comes again. */
 static uint32_t *make_trace(double skew, unsigned scan)
@@ -37,7 +31,7 @@ static uint32_t *make_trace(double skew, unsigned scan)
     for (size_t k = 0; k < KEYS; k++)
         sum[k] = total += pow((double)(k + 1), -skew);
     for (size_t i = 0; i < REQUESTS; i++) {
-        double at = (double)(draw() >> 11) * 0x1p-53 * total;
+        double at = (double)(splitmix_next(&seed) >> 11) * 0x1p-53 * total;
         size_t low = 0, high = KEYS - 1;
         while (low < high) {
             size_t middle = (low + high) / 2;

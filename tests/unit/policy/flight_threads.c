@@ -3,6 +3,8 @@
 #include "shared/policy/cache.h"
 #include "shared/policy/flight.h"
 
+#include "shared/base/splitmix.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,10 +60,7 @@ static atomic_uint wrong, landed, failed, calls;
 
 static uint64_t draw(struct runner *runner)
 {
-    uint64_t z = runner->random += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
+    return splitmix_next(&runner->random);
 }
 
 static void post(struct executor *executor, struct task *task)

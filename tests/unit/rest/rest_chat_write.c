@@ -1,5 +1,6 @@
 /* OpenAI's chat completions: answers, streams, models and errors as they are written. */
 #include "rest/rest_chat.h"
+#include "tests/support/arena_fixture.h"
 
 #include "weir/v1/chat.pb-c.h"
 
@@ -11,22 +12,6 @@
 
 #include <cmocka.h>
 #include <jansson.h>
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static const struct rest_chat_head head = {
     .request_id = "id-1", .created_s = 1700000000, .model = SPAN_LITERAL("m\"x")};
