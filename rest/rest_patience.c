@@ -96,10 +96,12 @@ static void look_at(struct rest_connection *connection, tick_ms now_ms)
         shut(connection);
 }
 
-/* Its input holds the request until that is answered. Over HTTP/2 the guard sees to it. */
+/* Bytes of a request that is still to come whole; from then on it is a flow's, of which only so
+ * many run. Over HTTP/2 the guard sees to both. */
 static size_t held_for(const struct rest_connection *connection)
 {
-    return connection->http2 || connection->patience.shut ? 0 : connection->socket->input->size;
+    bool half_read = !connection->http2 && connection->calls == NULL && !connection->patience.shut;
+    return half_read ? connection->socket->input->size : 0;
 }
 
 /* Of those that have a request half sent, the ones that take longest over it are ended, until no
@@ -112,11 +114,10 @@ static void lighten(struct rest_worker *worker, tick_ms now_ms, uint64_t held)
     for (uint64_t least_ms = settings->body_timeout_ms;; least_ms /= 2) {
         for (struct rest_connection *at = worker->connections;
              at != NULL && held > settings->held_bytes; at = at->next) {
-            if (at->calls != NULL || now_ms - at->patience.since_ms < least_ms)
+            if (held_for(at) == 0 || now_ms - at->patience.since_ms < least_ms)
                 continue;
             held -= held_for(at);
-            if (held_for(at) > 0)
-                shut(at);
+            shut(at);
         }
         if (held <= settings->held_bytes || least_ms == 0)
             return;

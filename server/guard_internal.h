@@ -78,7 +78,7 @@ void relay_set_timer(struct relay *relay, tick_ms now_ms);
 /* guard_weight.c */
 /* Takes down what is held for the relay now. */
 void relay_weigh(struct relay *relay);
-/* While more is held for all than may be, ends the one that owes the most. */
+/* While more is held for all than may be, ends the one that holds the most. */
 void guard_lighten(struct guard *guard);
 
 /* guard_relay.c */

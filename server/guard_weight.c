@@ -11,24 +11,19 @@ void relay_weigh(struct relay *relay)
     relay->weight = weight;
 }
 
-static uint64_t owed_by(const struct relay *relay)
+/* What is whole waits for us to answer it; what is owed, for the client, and honest ones end soon
+ * what they have begun: it counts twice. */
+static uint64_t badness_of(const struct relay *relay)
 {
     const struct guard_streams *streams = &relay->frames.streams;
-    return (uint64_t)streams->owed * GUARD_STREAM_BYTES + streams->owed_bytes;
-}
-
-/* Honest clients end what they have begun; what is held then is for us to answer, and soon gone. */
-static bool is_worse(const struct relay *relay, const struct relay *other)
-{
-    uint64_t a = owed_by(relay), b = owed_by(other);
-    return a != b ? a > b : relay->weight > other->weight;
+    return relay->weight + (uint64_t)streams->owed * GUARD_STREAM_BYTES + streams->owed_bytes;
 }
 
 static struct relay *find_worst(struct guard *guard)
 {
     struct relay *worst = NULL;
     for (struct relay *relay = guard->relays; relay != NULL; relay = relay->next)
-        if (relay->weight > 0 && (worst == NULL || is_worse(relay, worst)))
+        if (relay->weight > 0 && (worst == NULL || badness_of(relay) > badness_of(worst)))
             worst = relay;
     return worst;
 }
