@@ -230,6 +230,8 @@ static struct port port_of(const struct rest_dialect *dialect)
 static void dispose(void *pointer)
 {
     struct rest_call *call = pointer;
+    if (call->req->http1_is_persistent)
+        call->connection->bytes_before_last = call->connection->socket->bytes_written;
     call->req = NULL;
     if (call->next != NULL)
         call->next->previous = call->previous;
@@ -370,8 +372,10 @@ int rest_call_begin(h2o_handler_t *self, h2o_req_t *req)
     bool post = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("POST"));
     bool options = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"));
     const struct rest_route *route = rest_routes_find(&rest->routes, rest_path_of(req));
+    bool last = !req->http1_is_persistent;
     struct verdict verdict = check_framing(req);
     (void)self;
+    connection->client_ends = last && verdict.code == VERDICT_OK;
     if (connection->worker->draining)
         req->http1_is_persistent = 0;
     if (verdict.code == VERDICT_OK)

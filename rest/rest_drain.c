@@ -77,6 +77,7 @@ void rest_worker_drain(struct rest_worker *worker)
     worker->draining = true;
     worker->drained_ms = tick_now_ms();
     worker->look_again.fire = look_again;
+    rest_linger_hasten(worker);
     look(worker, worker->drained_ms);
 }
 
@@ -84,15 +85,18 @@ void rest_worker_cut(struct rest_worker *worker)
 {
     must(worker->draining);
     worker->cut = true;
+    rest_linger_hasten(worker);
     look(worker, tick_now_ms());
 }
 
 void rest_worker_abort(struct rest_worker *worker)
 {
+    rest_linger_abort(worker);
     /* Abandoning answers, and answering may close: the next one is looked up first. */
     for (struct rest_connection *at = worker->connections, *next; at != NULL; at = next) {
         next = at->next;
         int fd = h2o_socket_get_fd(at->socket);
+        rest_linger_waive(at);
         for (struct rest_call *call = at->calls, *other; call != NULL; call = other) {
             other = call->next;
             if (!call->request.finished)

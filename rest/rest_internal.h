@@ -8,6 +8,7 @@
 #include "rest/rest_headers.h"
 #include "rest/rest_routes.h"
 #include "shared/base/buf.h"
+#include "shared/base/list.h"
 #include "shared/request.h"
 
 #include <uv.h>
@@ -45,8 +46,9 @@ struct rest_worker {
     h2o_context_t http2_context; /* if that is on */
     h2o_accept_ctx_t http2_accept;
     struct rest_connection *connections;
-    size_t n_connections;
-    z_stream deflater; /* used again for each answer; zero until the first */
+    struct link lingering; /* what is left of connections that are heard out */
+    size_t n_connections;  /* with those */
+    z_stream deflater;     /* used again for each answer; zero until the first */
     bool deflater_is_ready;
     struct timer sweep; /* looks after slow connections, while there are any */
     bool draining;
@@ -75,6 +77,9 @@ struct rest_connection {
     bool http2;
     struct rest_patience patience;
     tick_ms active_ms; /* when it came in, or its last response ended */
+    int held;          /* the socket once more, since h2o closes its own; -1: it will not linger */
+    size_t bytes_before_last; /* written up to the last answer behind which it went on */
+    bool client_ends;         /* the client asked for its end, and has said all */
     struct rest_connection *next, *previous;
 };
 
@@ -143,6 +148,8 @@ MUST_USE struct verdict rest_http2_check(const h2o_req_t *req);
 
 /* rest_listener.c: a configuration of h2o with our one handler. */
 void rest_configure(struct rest *rest, h2o_globalconf_t *conf, size_t most_body_bytes);
+/* The same: a connection that came from `peer`, and that nobody relays, is gone for good. */
+void rest_connection_over(struct rest_worker *worker, const struct peer *peer);
 
 /* rest_call.c */
 int rest_call_begin(h2o_handler_t *self, h2o_req_t *req);
@@ -188,6 +195,17 @@ void rest_patience_init(struct rest_worker *worker);
 /* A connection has come: looks after it from now on. */
 void rest_patience_begin(struct rest_worker *worker, struct rest_connection *connection);
 void rest_patience_fini(struct rest_worker *worker);
+
+/* rest_linger.c: hears those out who are refused while they speak. `hold` when a connection that
+ * nobody relays comes in; `waive` when it is cut off. */
+void rest_linger_hold(struct rest_connection *connection, int fd);
+void rest_linger_waive(struct rest_connection *connection);
+/* h2o has closed its socket. True: what is left of the connection lingers, and is counted, until
+ * rest_connection_over. */
+MUST_USE bool rest_linger_begin(struct rest_connection *connection);
+/* The worker drains, or the time for that is up: there is less time. */
+void rest_linger_hasten(struct rest_worker *worker);
+void rest_linger_abort(struct rest_worker *worker);
 
 /* rest_errors.c: h2o's own error bodies become ours. */
 void rest_errors_install(h2o_pathconf_t *path);

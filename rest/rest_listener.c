@@ -67,12 +67,19 @@ struct rest_worker *rest_worker_new(struct rest *rest, struct uv_loop_s *loop,
     worker->rest = rest;
     worker->core_worker = core_worker;
     worker->loop = loop;
+    link_init(&worker->lingering);
     h2o_context_init(&worker->context, loop, &rest->conf);
     if (rest->settings.http2)
         rest_http2_worker_init(worker);
     rest_patience_init(worker);
     worker->accept_context = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = rest->conf.hosts};
     return worker;
+}
+
+void rest_connection_over(struct rest_worker *worker, const struct peer *peer)
+{
+    worker->n_connections--;
+    worker->rest->settings.closed(worker->rest->settings.context, peer);
 }
 
 static void on_connection_closed(void *data)
@@ -85,9 +92,10 @@ static void on_connection_closed(void *data)
         connection->previous->next = connection->next;
     else
         worker->connections = connection->next;
-    worker->n_connections--;
-    if (!connection->relayed)
-        worker->rest->settings.closed(worker->rest->settings.context, &connection->peer);
+    if (connection->relayed)
+        worker->n_connections--;
+    else if (!rest_linger_begin(connection))
+        rest_connection_over(worker, &connection->peer);
     (void)certificate_unref(connection->certificate);
     free(connection);
 }
@@ -109,8 +117,8 @@ static struct rest_connection *make_connection(struct rest_worker *worker, int f
     }
     struct rest_connection *connection = calloc(1, sizeof *connection);
     must(connection != NULL);
-    *connection =
-        (struct rest_connection){.worker = worker, .peer = *peer, .next = worker->connections};
+    *connection = (struct rest_connection){
+        .worker = worker, .peer = *peer, .next = worker->connections, .held = -1};
     if (connection->next != NULL)
         connection->next->previous = connection;
     worker->connections = connection;
@@ -135,10 +143,12 @@ void rest_worker_adopt(struct rest_worker *worker, int fd, const struct peer *pe
 {
     const struct rest_settings *settings = &worker->rest->settings;
     struct rest_connection *connection = make_connection(worker, fd, peer);
-    if (connection != NULL)
-        accept_connection(worker, connection);
-    else
+    if (connection == NULL) {
         settings->closed(settings->context, peer);
+        return;
+    }
+    rest_linger_hold(connection, fd);
+    accept_connection(worker, connection);
 }
 
 void rest_worker_adopt_relayed(struct rest_worker *worker, int fd,

@@ -44,9 +44,10 @@ static uint64_t limit_of(const struct rest_settings *settings, enum rest_waits w
     return UINT64_MAX;
 }
 
-static void shut(struct rest_connection *connection)
+static void cut_off(struct rest_connection *connection)
 {
     connection->patience.shut = true;
+    rest_linger_waive(connection);
     (void)shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
 }
 
@@ -62,7 +63,7 @@ static void look_at_http2(struct rest_connection *connection, tick_ms now_ms)
         overdue |= call->unread_ms != 0 && now_ms - call->unread_ms >= most_ms;
     }
     if (overdue)
-        shut(connection);
+        cut_off(connection);
 }
 
 /* 0 for a connection that the guard relays, which counts by itself. */
@@ -93,7 +94,7 @@ static void look_at(struct rest_connection *connection, tick_ms now_ms)
     }
     if (now_ms - patience->since_ms >= limit_of(&connection->worker->rest->settings, waits) ||
         sends_too_much(connection))
-        shut(connection);
+        cut_off(connection);
 }
 
 /* Bytes of a request that is still to come whole; from then on it is a flow's, of which only so
@@ -117,7 +118,7 @@ static void lighten(struct rest_worker *worker, tick_ms now_ms, uint64_t held)
             if (held_for(at) == 0 || now_ms - at->patience.since_ms < least_ms)
                 continue;
             held -= held_for(at);
-            shut(at);
+            cut_off(at);
         }
         if (held <= settings->held_bytes || least_ms == 0)
             return;

@@ -18,7 +18,7 @@ test_packages=(
   clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl procps
   python3 python3-grpcio python3-protobuf python3-venv python3-yaml
   chromium chromium-driver fonts-dejavu-core
-  slowhttptest testssl.sh
+  slowhttptest testssl.sh haproxy
 )
 image_packages=(mmdebstrap buildah)
 bench_packages=(nginx-light wrk nghttp2-client curl procps python3 valgrind)

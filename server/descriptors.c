@@ -18,12 +18,13 @@ static uint64_t raise_descriptor_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-/* A relayed connection takes three descriptors, one that goes to the C core alone two. */
+/* A relayed connection takes three descriptors; REST holds each of its own twice, and one that goes
+ * to the C core alone is watched. */
 size_t descriptors_connections(const struct config *config)
 {
     uint64_t descriptors = raise_descriptor_limit();
     uint64_t spare = descriptors > 2 * SPARE_DESCRIPTORS ? SPARE_DESCRIPTORS : descriptors / 2;
-    uint64_t each = wiring_guarded(config) ? 3 : config->no_grpc ? 1 : 2;
+    uint64_t each = wiring_guarded(config) ? 3 : 2;
     uint64_t cap = (descriptors - spare) / each;
     if (config->max_connections <= cap)
         return config->max_connections;

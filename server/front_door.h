@@ -2,7 +2,9 @@
  * protocol.
  *
  * It owns the listening sockets and the count of what is open, in all and per address; it survives
- * running out of descriptors. On a port of several protocols the first bytes decide. REST
+ * running out of descriptors. Behind load balancers that speak the PROXY protocol, a connection's
+ * address is the one that they tell, and it counts under that. On a port of several protocols the
+ * first bytes decide. REST
  * connections go to the workers in turn, those over TLS or HTTP/2 by way of their guards; gRPC
  * connections to the guards, which relay them to the C core, or without guards to the C core itself
  * as a descriptor, of which the door keeps a duplicate to see the connection end. Main thread only,
@@ -11,9 +13,11 @@
 #define WEIR_SERVER_FRONT_DOOR_H
 
 #include "grpc/rpc.h"
+#include "server/refusals.h"
 #include "server/worker.h"
 #include "shared/base/must.h"
 #include "shared/base/peer.h"
+#include "shared/policy/cidr.h"
 
 #include <uv.h>
 
@@ -31,6 +35,10 @@ struct front_door_settings {
     size_t max_connections;
     size_t max_connections_per_address;
     uint64_t peek_ms; /* time for the first bytes on a shared port */
+    /* Who connects for others, and has to begin with a header of the PROXY protocol; nobody else
+     * may connect then. Empty: it is not spoken. The door's from here on, if it opens. */
+    struct cidr_list balancers;
+    uint64_t header_ms; /* time for that header */
 };
 
 /* Binds and listens; accepts nothing yet. `loop` must outlive it, `settings` need not. NULL:
@@ -50,6 +58,8 @@ void front_door_closed(struct front_door *door, const struct peer *peer);
 void front_door_shut(struct front_door *door);
 /* Connections that were handed over and are not yet gone. */
 size_t front_door_connections(const struct front_door *door);
+/* Connections that were turned away for that reason. */
+uint64_t front_door_refused(const struct front_door *door, enum refusal refusal);
 /* Closes what it has on the loop, which must run until `closed` is called; then the door is gone.
  */
 void front_door_free(struct front_door *door, void (*closed)(void *context), void *context);

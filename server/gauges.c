@@ -113,6 +113,17 @@ static void write_breakers(const struct llm_settings *llm, struct exposition *ex
     }
 }
 
+static void write_refusals(const struct front_door *door, struct exposition *exposition)
+{
+    exposition_family(exposition, "weir_connections_refused", EXPOSITION_COUNTER,
+                      "Connections turned away at the door, by reason.");
+    for (size_t i = 0; i < REFUSALS; i++)
+        exposition_value(exposition,
+                         (const struct exposition_label[]){
+                             {"reason", refusal_name((enum refusal)i)}, {NULL, NULL}},
+                         front_door_refused(door, (enum refusal)i));
+}
+
 static void write_limits(struct limits *limits, struct exposition *exposition)
 {
     struct bucket_stats buckets;
@@ -262,6 +273,7 @@ void gauges_write(void *context, struct exposition *exposition)
     const struct gauges *gauges = context;
     meters_write(exposition, gauges->meters, gauges->n_workers);
     write_state(gauges, exposition);
+    write_refusals(gauges->door, exposition);
     write_audit(exposition);
     write_breakers(gauges->llm, exposition);
     if (gauges->core->limits != NULL)

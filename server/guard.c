@@ -1,6 +1,7 @@
 /* The relays of a worker: how they come, how long they may stay, and how they go. */
 #include "server/guard_internal.h"
 
+#include "shared/base/lingering.h"
 #include "shared/base/log.h"
 #include "shared/base/tick.h"
 
@@ -81,6 +82,11 @@ void relay_end(struct relay *relay)
         uv_close((uv_handle_t *)&relay->inside_poll, on_closed);
 }
 
+static uint64_t shorter(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 void relay_linger(struct relay *relay)
 {
     if (relay->state == RELAY_LINGERING)
@@ -95,8 +101,10 @@ void relay_linger(struct relay *relay)
     if (relay->inside >= 0) /* the calls of the inside are cancelled by that */
         (void)shutdown(relay->inside, SHUT_RDWR);
     relay->inside_broke = true; /* nothing there matters any more */
-    timers_set(relay->guard->timers, &relay->timer,
-               tick_now_ms() + relay->guard->settings.linger_ms);
+    uint64_t linger_ms = relay->guard->settings.linger_ms;
+    if (relay->guard->draining)
+        linger_ms = shorter(linger_ms, LINGERING_DRAIN_MS);
+    timers_set(relay->guard->timers, &relay->timer, tick_now_ms() + linger_ms);
 }
 
 /* Attacks come in thousands; the log is for people. */
@@ -168,11 +176,6 @@ static bool is_to_leave(const struct relay *relay, tick_ms now_ms)
 {
     return relay->http2 && !relay->asked && relay->state == RELAY_RELAYING &&
            now_ms - relay->born_ms >= relay->guard->settings.leave_ms;
-}
-
-static uint64_t shorter(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Whether something has begun that has to end soon. */
@@ -293,6 +296,7 @@ void guard_adopt(struct guard *guard, int fd, const struct peer *peer, enum tls_
     relay->peer = *peer;
     relay->use = (uint8_t)use;
     relay->inside = -1;
+    relay->slow_ms = TICK_NEVER;
     relay->handles = 1;
     relay->wire_poll.data = relay;
     relay->timer.fire = on_time;
@@ -316,7 +320,7 @@ void guard_drain(struct guard *guard)
         if (relay->ending)
             continue;
         relay->owes_goaway = relay->framed;
-        if (relay->state < RELAY_RELAYING && relay->timer.due_ms > last_ms)
+        if (relay->state != RELAY_RELAYING && relay->timer.due_ms > last_ms)
             timers_set(guard->timers, &relay->timer, last_ms);
         else if (relay->state == RELAY_RELAYING && relay->framed)
             relay_move(relay);

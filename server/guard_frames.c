@@ -394,6 +394,13 @@ enum guard_rule guard_frames_server(struct guard_frames *frames, struct span byt
     return rule;
 }
 
+void guard_frames_excuse(struct guard_frames *frames, uint64_t ms)
+{
+    frames->streams.excused_ms += ms;
+    if (frames->since_ms != TICK_NEVER)
+        frames->since_ms += ms;
+}
+
 uint64_t guard_frames_owed_ms(const struct guard_frames *frames, tick_ms now_ms)
 {
     return guard_streams_owed_ms(&frames->streams, now_ms);

@@ -66,6 +66,9 @@ static inline bool guard_frames_begun(const struct guard_frames *frames)
 {
     return frames->settings_seen;
 }
+/* For the last `ms` milliseconds nothing was read of the client: they count neither for its frame
+ * nor for its requests. */
+void guard_frames_excuse(struct guard_frames *frames, uint64_t ms);
 /* How long the client has owed the end of the request it is slowest with; 0: it owes none. */
 uint64_t guard_frames_owed_ms(const struct guard_frames *frames, tick_ms now_ms);
 /* A GOAWAY that asks the client to open no more streams here, and refuses none that it has opened

@@ -36,7 +36,8 @@ struct relay {
     struct guard_frames frames;
     struct timer timer;
     tick_ms born_ms, active_ms, read_ms; /* read: when the client last took something */
-    uint32_t dropped;                    /* bytes, while lingering */
+    tick_ms slow_ms;     /* since when bytes wait for the inside; TICK_NEVER: none do */
+    uint32_t dropped;    /* bytes, while lingering */
     uint64_t unanswered; /* bytes of HTTP/1.1 since the inside last said something */
     uint64_t weight;     /* what is held for it behind the guard, in bytes */
     uint8_t state, use;

@@ -3,13 +3,14 @@
  */
 #include "server/guard_internal.h"
 
+#include "shared/base/lingering.h"
 #include "shared/base/tick.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { READS_A_TURN = 4, MOST_DROPPED = 256 * 1024 };
+enum { READS_A_TURN = 4 };
 
 /* --- flows --- */
 
@@ -62,6 +63,18 @@ static ssize_t write_inside(struct relay *relay, const char *bytes, size_t len)
     return (ssize_t)len;
 }
 
+/* While bytes wait for the inside nothing is read of the client, who is not to pay for that. */
+static void mind_the_inside(struct relay *relay)
+{
+    bool slow = relay->inside >= 0 && relay->up.len > 0;
+    if (slow == (relay->slow_ms != TICK_NEVER))
+        return;
+    tick_ms now_ms = tick_now_ms();
+    if (!slow)
+        guard_frames_excuse(&relay->frames, now_ms - relay->slow_ms);
+    relay->slow_ms = slow ? now_ms : TICK_NEVER;
+}
+
 static void push_up(struct relay *relay, const char *bytes, size_t len)
 {
     if (relay->inside >= 0 && relay->up.len == 0) {
@@ -71,6 +84,7 @@ static void push_up(struct relay *relay, const char *bytes, size_t len)
         len -= done;
     }
     keep(&relay->up, bytes, len);
+    mind_the_inside(relay);
 }
 
 /* False: the client is gone. */
@@ -108,8 +122,7 @@ static void flush_up(struct relay *relay)
     ssize_t sent = write_inside(relay, relay->up.at + relay->up.from, relay->up.len);
     if (sent > 0)
         take(&relay->up, (size_t)sent);
-    if (relay->up.len == 0 && relay->frames.since_ms != TICK_NEVER)
-        relay->frames.since_ms = tick_now_ms(); /* until now it was the inside who was slow */
+    mind_the_inside(relay);
 }
 
 /* --- reading --- */
@@ -164,10 +177,14 @@ static bool pull_up(struct relay *relay)
     return true;
 }
 
+/* Nothing calls again for an inside that broke: what it has left, which the pair's buffer bounds,
+ * is read to its end, or to where the client has to take some first. */
 static bool pull_down(struct relay *relay)
 {
     struct guard *guard = relay->guard;
-    for (unsigned i = 0; i < READS_A_TURN && relay->down.len == 0 && !relay->down.ended; i++) {
+    for (unsigned i = 0;
+         (i < READS_A_TURN || relay->inside_broke) && relay->down.len == 0 && !relay->down.ended;
+         i++) {
         ssize_t got = recv(relay->inside, guard->bytes, sizeof guard->bytes, 0);
         if (got < 0 && (errno == EAGAIN || errno == EINTR) && !relay->inside_broke)
             return true;
@@ -188,7 +205,7 @@ static bool pull_down(struct relay *relay)
             relay_refuse(relay, rule);
             return true;
         }
-        if (bytes.len < sizeof guard->bytes)
+        if (bytes.len < sizeof guard->bytes && !relay->inside_broke)
             return true;
     }
     return true;
@@ -205,21 +222,6 @@ void relay_say_going(struct relay *relay)
         return;
     relay->owes_goaway = false;
     relay_tell(relay, frame, len);
-}
-
-/* What a client says after the farewell is read, so that closing does not reset the connection
- * before the farewell is there; but only so much. */
-static bool drop_up(struct relay *relay)
-{
-    for (unsigned i = 0; i < READS_A_TURN && relay->dropped < MOST_DROPPED; i++) {
-        ssize_t got = guard_wire_read(&relay->wire, relay->guard->bytes, GUARD_BUFFER_BYTES);
-        if (got == WIRE_AGAIN)
-            return true;
-        if (got <= 0)
-            return false;
-        relay->dropped += (uint32_t)got;
-    }
-    return relay->dropped < MOST_DROPPED && !guard_wire_holds_end(&relay->wire);
 }
 
 /* --- what to wait for --- */
@@ -281,7 +283,8 @@ static void pass_ends_on(struct relay *relay)
         relay_linger(relay);
 }
 
-/* What waits goes out, then the end; then the client's is awaited. */
+/* What waits goes out, then the end; then the client's is awaited. What it says meanwhile is
+ * dropped as it is: nobody has to decrypt that. */
 static bool say_good_bye(struct relay *relay)
 {
     if (!flush_down(relay))
@@ -290,7 +293,7 @@ static bool say_good_bye(struct relay *relay)
         relay->down.shut = true;
         guard_wire_shut(&relay->wire);
     }
-    return drop_up(relay);
+    return lingering_drop(relay->wire.fd, &relay->dropped);
 }
 
 /* False: the relay is over. */

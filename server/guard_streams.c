@@ -19,9 +19,10 @@ struct guard_stream *guard_streams_find(const struct guard_streams *streams, uin
     return NULL;
 }
 
-static uint32_t tenths_of(tick_ms now_ms)
+/* On a clock that stands still while clients are excused. */
+static uint32_t tenths_of(const struct guard_streams *streams, tick_ms now_ms)
 {
-    return (uint32_t)(now_ms / 100) & TENTHS;
+    return (uint32_t)((now_ms - streams->excused_ms) / 100) & TENTHS;
 }
 
 struct guard_stream *guard_streams_add(struct guard_streams *streams, uint32_t id, tick_ms now_ms)
@@ -33,7 +34,8 @@ struct guard_stream *guard_streams_add(struct guard_streams *streams, uint32_t i
     }
     struct guard_stream *stream = &streams->all[streams->count++];
     streams->owed++;
-    *stream = (struct guard_stream){.id = id & 0x7fffffff, .opened_ds = tenths_of(now_ms) & TENTHS};
+    *stream = (struct guard_stream){.id = id & 0x7fffffff,
+                                    .opened_ds = tenths_of(streams, now_ms) & TENTHS};
     return stream;
 }
 
@@ -84,7 +86,7 @@ uint64_t guard_streams_owed_ms(const struct guard_streams *streams, tick_ms now_
     uint32_t most_ds = 0;
     for (uint32_t i = 0; i < streams->count; i++) {
         const struct guard_stream *stream = &streams->all[i];
-        uint32_t age_ds = (tenths_of(now_ms) - stream->opened_ds) & TENTHS;
+        uint32_t age_ds = (tenths_of(streams, now_ms) - stream->opened_ds) & TENTHS;
         if (stream->client_ended == 0 && age_ds > most_ds)
             most_ds = age_ds;
     }

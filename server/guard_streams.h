@@ -23,6 +23,7 @@ struct guard_streams {
     uint64_t owed_bytes; /* of the bodies of these */
     uint64_t bytes;      /* of the bodies of all */
     uint64_t most_bytes; /* 0: any */
+    uint64_t excused_ms; /* time that counts for no client, in all */
 };
 
 /* What a stream takes behind the guard, besides its body. */
@@ -39,7 +40,8 @@ MUST_USE bool guard_streams_take(struct guard_streams *streams, struct guard_str
 /* One side has no more to say; the stream goes when both have not. */
 void guard_streams_client_ends(struct guard_streams *streams, struct guard_stream *stream);
 void guard_streams_server_ends(struct guard_streams *streams, struct guard_stream *stream);
-/* How long ago the oldest that its client has not ended was opened; 0: there is none. */
+/* How long the oldest that its client has not ended has been open, without the time that is
+ * excused; 0: there is none. */
 uint64_t guard_streams_owed_ms(const struct guard_streams *streams, tick_ms now_ms);
 
 #endif

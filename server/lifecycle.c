@@ -303,7 +303,7 @@ static bool open_door(struct life *life)
 {
     const struct config *config = life->config;
     char error[256] = "";
-    const struct front_door_settings settings = {
+    struct front_door_settings settings = {
         .host = config->host,
         .port = (uint16_t)config->port,
         .grpc_port = (uint16_t)config->grpc_port,
@@ -315,11 +315,14 @@ static bool open_door(struct life *life)
         .max_connections = descriptors_connections(config),
         .max_connections_per_address = config->max_connections_per_address,
         .peek_ms = 2000,
+        .balancers = wiring_balancers(config),
+        .header_ms = 3000, /* a lost packet is sent again after 1 s, and then after 2 s */
     };
     if (open_admin(life, error))
         life->door = front_door_open(&life->loop, &settings, error);
     if (life->door != NULL)
         return true;
+    cidr_list_free(&settings.balancers);
     log_event(LOG_ERROR, "lifecycle", "start_failed", "reason", error);
     admin_close(life->admin);
     (void)uv_run(&life->loop, UV_RUN_DEFAULT); /* until it is closed */

@@ -10,16 +10,10 @@ struct lobby_guest {
     unsigned handles; /* still to be closed */
     int fd;
     struct peer peer;
-    enum peek_result result;
+    size_t wanted; /* bytes that wake it */
+    bool decided;
     struct lobby_guest *next, *previous;
 };
-
-enum peek_result lobby_look(int fd)
-{
-    char bytes[PEEK_BYTES];
-    ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
-    return got > 0 ? peek_decide(span_make(bytes, (size_t)got)) : PEEK_MORE;
-}
 
 static void set_low_water(int fd, int bytes)
 {
@@ -41,35 +35,48 @@ static void on_closed(uv_handle_t *handle)
         lobby->guests = guest->next;
     lobby->count--;
     set_low_water(guest->fd, 1);
-    lobby->leave(lobby->context, guest->fd, &guest->peer, guest->result);
+    lobby->leave(lobby->context, guest->fd, &guest->peer, guest->decided);
     free(guest);
 }
 
-static void end(struct lobby_guest *guest, enum peek_result result)
+static void end(struct lobby_guest *guest, bool decided)
 {
     if (uv_is_closing((uv_handle_t *)&guest->poll))
         return;
-    guest->result = result;
+    guest->decided = decided;
     uv_close((uv_handle_t *)&guest->poll, on_closed);
     uv_close((uv_handle_t *)&guest->timer, on_closed);
 }
 
-/* With part of a preface there, a poll for any byte would spin: from then on it asks for as many as
- * the whole has. An HTTP/1.1 request that is shorter and came in pieces is found by the timer. */
+static void on_bytes(uv_poll_t *poll, int status, int events);
+
+static void wait_for(struct lobby_guest *guest, int events)
+{
+    must(uv_poll_start(&guest->poll, events | UV_DISCONNECT, on_bytes) == 0);
+}
+
+/* With part of what it takes there, a poll for any byte would spin: from then on it asks for as
+ * many as the next look needs. Where the kernel wakes without having them (urgent data, which it
+ * counts but holds back; want of memory), there is nothing to poll for, and the timer looks. That
+ * also finds an HTTP/1.1 request that is shorter than a preface and came in pieces. */
 static void on_bytes(uv_poll_t *poll, int status, int events)
 {
     struct lobby_guest *guest = poll->data;
-    enum peek_result result = lobby_look(guest->fd);
-    if (result != PEEK_MORE || status < 0 || (events & UV_DISCONNECT) != 0)
-        end(guest, result);
-    else
-        set_low_water(guest->fd, PEEK_BYTES);
+    size_t wanted = guest->lobby->look(guest->fd);
+    if (wanted == 0 || status < 0 || (events & UV_DISCONNECT) != 0) {
+        end(guest, wanted == 0);
+    } else if (wanted > guest->wanted) {
+        guest->wanted = wanted;
+        set_low_water(guest->fd, (int)wanted);
+    } else {
+        wait_for(guest, 0);
+    }
 }
 
 static void on_time(uv_timer_t *timer)
 {
     struct lobby_guest *guest = timer->data;
-    end(guest, lobby_look(guest->fd));
+    end(guest, guest->lobby->look(guest->fd) == 0);
 }
 
 bool lobby_enter(struct lobby *lobby, int fd, const struct peer *peer)
@@ -93,7 +100,7 @@ bool lobby_enter(struct lobby *lobby, int fd, const struct peer *peer)
         guest->next->previous = guest;
     lobby->guests = guest;
     lobby->count++;
-    must(uv_poll_start(&guest->poll, UV_READABLE | UV_DISCONNECT, on_bytes) == 0);
+    wait_for(guest, UV_READABLE);
     must(uv_timer_start(&guest->timer, on_time, lobby->wait_ms, 0) == 0);
     return true;
 }
@@ -101,5 +108,5 @@ bool lobby_enter(struct lobby *lobby, int fd, const struct peer *peer)
 void lobby_clear(struct lobby *lobby)
 {
     for (struct lobby_guest *guest = lobby->guests; guest != NULL; guest = guest->next)
-        end(guest, PEEK_MORE);
+        end(guest, false);
 }

@@ -1,4 +1,4 @@
-/* Which protocol does a connection on a shared port speak? Its first bytes tell. Pure. */
+/* Which protocol does a connection on a shared port speak? Its first bytes tell. */
 #ifndef WEIR_SERVER_PEEK_H
 #define WEIR_SERVER_PEEK_H
 
@@ -12,6 +12,11 @@ enum peek_result {
     PEEK_MORE /* the beginning of a preface */
 };
 
+/* Pure. */
 enum peek_result peek_decide(struct span first_bytes);
+/* The same of what a socket has; it stays unread. */
+enum peek_result peek_look(int fd);
+/* For a lobby: 0 if that tells, else how many bytes it takes. */
+size_t peek_wants(int fd);
 
 #endif

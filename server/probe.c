@@ -1,5 +1,7 @@
 #include "server/probe.h"
 
+#include "server/proxy_header.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
@@ -107,6 +109,8 @@ int probe_run(const struct config *config)
     if (fd < 0)
         return fail("connect", why);
     bool tls = config->tls_cert_file[0] != '\0';
+    if (config->proxy_protocol[0] != '\0')
+        (void)say(fd, NULL, proxy_header_local, sizeof proxy_header_local);
     if (tls)
         ssl = begin_tls(fd);
     if (tls && ssl == NULL)

@@ -81,6 +81,12 @@ bool socket_is_loopback(int fd)
     return peer_is_loopback(&own);
 }
 
+bool socket_is_own(int fd, const struct peer *peer)
+{
+    struct peer own = own_address(fd);
+    return memcmp(own.address, peer->address, sizeof own.address) == 0;
+}
+
 int socket_accept(int fd, struct peer *peer)
 {
     struct sockaddr_storage address = {0};

@@ -18,6 +18,10 @@ MUST_USE int socket_listen(const char *host, uint16_t port, const char *host_set
 uint16_t socket_port(int fd);
 /* Is it bound to a loopback address? */
 bool socket_is_loopback(int fd);
+/* Does the connection come from the very address that it came to, which is to say from this
+ * machine?
+ */
+bool socket_is_own(int fd, const struct peer *peer);
 /* The next waiting connection, with its options set (no delay; peers that went silent end), or -1
  * and errno. */
 MUST_USE int socket_accept(int fd, struct peer *peer);

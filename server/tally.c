@@ -63,24 +63,42 @@ static void grow(struct tally *tally)
     free(old);
 }
 
-enum tally_result tally_enter(struct tally *tally, const struct peer *peer)
+bool tally_admit(struct tally *tally)
+{
+    if (tally->open >= tally->most)
+        return false;
+    tally->open++;
+    return true;
+}
+
+void tally_dismiss(struct tally *tally)
+{
+    must(tally->open > 0);
+    tally->open--;
+}
+
+enum tally_result tally_name(struct tally *tally, const struct peer *peer)
 {
     uint64_t key[2];
-    if (tally->open >= tally->most)
-        return TALLY_FULL;
     if (tally->addresses * 2 >= tally->capacity)
         grow(tally);
     key_of(peer, key);
     struct tally_slot *slot = slot_of(tally, key);
-    if (slot->count >= tally->most_per_address)
+    if (slot->count >= tally->most_per_address) {
+        tally_dismiss(tally);
         return TALLY_ADDRESS_FULL;
+    }
     if (slot->count == 0) {
         memcpy(slot->key, key, sizeof key);
         tally->addresses++;
     }
     slot->count++;
-    tally->open++;
     return TALLY_FINE;
+}
+
+enum tally_result tally_enter(struct tally *tally, const struct peer *peer)
+{
+    return tally_admit(tally) ? tally_name(tally, peer) : TALLY_FULL;
 }
 
 static void close_gap(struct tally *tally, size_t gap)

@@ -27,7 +27,14 @@ void tally_init(struct tally *tally, size_t most, size_t most_per_address, uint6
 void tally_fini(struct tally *tally);
 /* Counts one more connection, or says which cap forbids it. */
 MUST_USE enum tally_result tally_enter(struct tally *tally, const struct peer *peer);
-/* One less; it must have entered. */
+/* The same in two steps, for a connection whose address is told later. The first looks at the cap
+ * in all only, and false is TALLY_FULL; the second may find TALLY_ADDRESS_FULL, and then the
+ * connection is counted no more. */
+MUST_USE bool tally_admit(struct tally *tally);
+MUST_USE enum tally_result tally_name(struct tally *tally, const struct peer *peer);
+/* One that was admitted leaves without having got a name. */
+void tally_dismiss(struct tally *tally);
+/* One less; it must have entered, or got its name. */
 void tally_leave(struct tally *tally, const struct peer *peer);
 
 #endif

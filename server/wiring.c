@@ -1,12 +1,12 @@
 #include "server/wiring.h"
 
+#include "shared/base/lingering.h"
 #include "shared/llm/upstream.h"
 
 /* What clients may take, besides what is a setting. */
 enum {
     HANDSHAKE_MS = 5000,
     HEADS_A_FRAME = 2, /* a frame may hold a whole head, and some data */
-    LINGER_MS = 1000,
     RPC_IDLE_MS = 300000,
     RPC_AGE_MS = 1800000,
     SSE_COMMENT_MS = 15000
@@ -67,7 +67,7 @@ struct guard_settings wiring_guard(const struct config *config)
         .leave_ms = RPC_AGE_MS,
         .body_bytes = http2_body_bytes(config),
         .held_bytes = held_bytes(config),
-        .linger_ms = LINGER_MS,
+        .linger_ms = LINGERING_MS,
         .rules = config->grpc_guard,
     };
 }
@@ -103,6 +103,11 @@ static struct cidr_list read_ranges(const char *text)
     struct span wrong;
     must(cidr_list_parse(span_of(text), &list, &wrong));
     return list;
+}
+
+struct cidr_list wiring_balancers(const struct config *config)
+{
+    return read_ranges(config->proxy_protocol);
 }
 
 struct limits *wiring_limits(const struct config *config)

@@ -18,6 +18,8 @@ bool wiring_guarded(const struct config *config);
 struct rest_settings wiring_rest(const struct config *config);
 struct guard_settings wiring_guard(const struct config *config);
 struct rpc_settings wiring_rpc(const struct config *config);
+/* PROXY_PROTOCOL; for cidr_list_free. */
+MUST_USE struct cidr_list wiring_balancers(const struct config *config);
 /* The limits of callers; for limits_free. */
 MUST_USE struct limits *wiring_limits(const struct config *config);
 /* The cache and the flights; for sharing_free. NULL: switched off. `llm` must outlive it. */

@@ -31,6 +31,14 @@ SLOW = {
 SPARE_S = 7  # looks are taken now and then
 
 
+def is_open(connection):
+    try:
+        connection.send(b" ")
+    except ConnectionError:
+        return False
+    return True
+
+
 class Slow(Hostile):
     settings = {"KEEP_ALIVE_TIMEOUT": "30s", "HEAD_TIMEOUT": "4s"}  # 8 s for a frame
 
@@ -98,6 +106,43 @@ class DoNotRead(Hostile):
                     connection.settimeout(0.5)
                     with contextlib.suppress(OSError):
                         connection.sendall(rest)
+
+
+class HeardOut(Hostile):
+    """Whoever is refused is heard out, and only so long and so much (RFC 9112, section 9.6)."""
+    HEAD = HEAD + b"Content-Length: 9999999\r\n\r\n"
+    MOST_S = 5
+    COUNT = 300
+
+    def crowd(self, stack):
+        crowd = [stack.enter_context(self.weir.connect()) for _ in range(self.COUNT)]
+        for connection in crowd:
+            connection.sendall(self.HEAD)
+        return crowd
+
+    def test_refused_and_stays(self):
+        """They have been told to go, say a byte now and then, and never close."""
+        with contextlib.ExitStack() as stack:
+            with self.attack("refused, and stays", cpu_s=3, rss_kb=10 * 1024):
+                begin, crowd = time.monotonic(), self.crowd(stack)
+                for connection in crowd:
+                    self.assertIn(b" 413 ", connection.recv(4096))
+                while crowd and time.monotonic() < begin + slow(4 * self.MOST_S):
+                    time.sleep(0.2)
+                    crowd = [each for each in crowd if is_open(each)]
+            self.assertEqual(len(crowd), 0)
+            self.assertLess(time.monotonic() - begin, slow(self.MOST_S + SPARE_S))
+
+    def test_refused_and_goes_on(self):
+        """As much as they can say, which is far more than the body that was refused."""
+        sent, part = 0, b" " * (1 << 20)
+        with self.attack("refused, and goes on", cpu_s=4), contextlib.ExitStack() as stack:
+            for connection in self.crowd(stack)[:20]:
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(100):
+                        sent += connection.send(part)
+        print(f"    {sent >> 20} MB were taken")
+        self.assertLess(sent, 20 * 32 << 20)
 
 
 class Idle(Hostile):

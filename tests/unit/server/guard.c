@@ -2,6 +2,7 @@
  * bodies, descriptors. */
 #include "tests/unit/server/guard_kit.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
 static void test_both_ways(void **state)
@@ -36,6 +37,51 @@ static void test_the_inside_ends(void **state)
     assert_true(client_is_closed(client, 1000));
     (void)close(client);
     client = -1;
+    expect_end();
+}
+
+/* An inside that has ended without reading all has answered before: that arrives, and the end. */
+static void test_the_inside_breaks(void **state)
+{
+    static char payload[GUARD_BUFFER_BYTES];
+    char got[64];
+    (void)state;
+    open_relay();
+    say_frame(client, HEADERS, END_HEADERS, 1, "\x83", 1);
+    for (unsigned i = 0; i < 20; i++) /* more than is taken inside */
+        say_frame(client, DATA, 0, 1, payload, 16384);
+    (void)loop_for(&loop, 10);
+    say_frame(inside, GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+    (void)close(inside);
+    inside = -1;
+    assert_int_equal(hear(client, got, sizeof got), 17);
+    assert_true(client_is_closed(client, 1000));
+    (void)close(client);
+    client = -1;
+    expect_end();
+}
+
+/* Who speaks on behind a breach is not reset before it has read why it is ended. */
+static void test_a_farewell_is_heard(void **state)
+{
+    static char payload[1 << 16];
+    char got[256];
+    (void)state;
+    settings.linger_ms = LONG_MS;
+    open_relay();
+    say_frame(client, PUSH_PROMISE, 4, 1, "\0\0\0\2", 4);
+    for (size_t sent = 0; sent < (4U << 20);) {
+        ssize_t each = send(client, payload, sizeof payload, MSG_DONTWAIT | MSG_NOSIGNAL);
+        assert_true(each > 0 || errno == EAGAIN);
+        sent += each > 0 ? (size_t)each : 0;
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    size_t heard = hear(client, got, sizeof got);
+    assert_true(heard > 9 + 8);
+    assert_int_equal(got[3], GOAWAY);
+    assert_int_equal(recv(client, got, sizeof got, MSG_DONTWAIT), 0);
+    assert_int_equal(closed, 0);
+    (void)shutdown(client, SHUT_WR);
     expect_end();
 }
 
@@ -167,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GUARD_TEST(test_both_ways),
         GUARD_TEST(test_the_inside_ends),
+        GUARD_TEST(test_the_inside_breaks),
+        GUARD_TEST(test_a_farewell_is_heard),
         GUARD_TEST(test_the_client_resets),
         GUARD_TEST(test_back_pressure),
         GUARD_TEST(test_breach),

@@ -106,6 +106,30 @@ static void test_owed(void **state)
     assert_int_equal(guard_frames_owed_ms(&frames, now_ms + 1000), 0);
 }
 
+/* Time in which the client was not read, in small pieces, is nobody's; all other is. */
+static void test_excused(void **state)
+{
+    (void)state;
+    open_connection();
+    put_headers(END_HEADERS, 1);
+    assert_client(GUARD_FINE);
+    for (unsigned i = 0; i < 100; i++) {
+        now_ms += 90;
+        guard_frames_excuse(&frames, 90);
+        now_ms += 10;
+    }
+    assert_int_equal(guard_frames_owed_ms(&frames, now_ms), 1000);
+    put_headers(END_HEADERS, 3);
+    put_frame(&bytes, DATA, END_STREAM, 1, NULL, 0);
+    assert_client(GUARD_FINE);
+    assert_int_equal(guard_frames_owed_ms(&frames, now_ms + 2000), 2000);
+    assert_int_equal(frames.since_ms, TICK_NEVER);
+    buf_put(&bytes, "\0\0\1", 3);
+    assert_client(GUARD_FINE);
+    guard_frames_excuse(&frames, 500);
+    assert_int_equal(frames.since_ms, now_ms + 500);
+}
+
 /* --- budgets --- */
 
 /* Honest: ten thousand calls at once, one after another. */
@@ -345,6 +369,7 @@ int main(void)
         FRAMES_TEST(test_bodies_of_grpc_are_the_cores),
         FRAMES_TEST(test_how_streams_end),
         FRAMES_TEST(test_owed),
+        FRAMES_TEST(test_excused),
         FRAMES_TEST(test_answered_calls_cost_nothing),
         FRAMES_TEST(test_rapid_reset),
         FRAMES_TEST(test_resets_among_answered_calls),

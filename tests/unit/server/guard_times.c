@@ -128,6 +128,20 @@ static void test_drain(void **state)
     expect_end();
 }
 
+/* Whoever is being heard out has a second left, too. */
+static void test_drain_of_farewells(void **state)
+{
+    char got[256];
+    (void)state;
+    settings.linger_ms = LONG_MS;
+    open_relay();
+    say_frame(client, PUSH_PROMISE, 4, 1, "\0\0\0\2", 4);
+    assert_true(hear(client, got, sizeof got) > 0);
+    assert_int_equal(closed, 0);
+    guard_drain(guard);
+    expect_end();
+}
+
 static void test_abort(void **state)
 {
     (void)state;
@@ -151,6 +165,7 @@ int main(void)
         GUARD_TEST(test_age),
         GUARD_TEST(test_rest_is_asked_to_leave),
         GUARD_TEST(test_drain),
+        GUARD_TEST(test_drain_of_farewells),
         GUARD_TEST(test_abort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "server/lobby.h"
 
+#include "server/peek.h"
 #include "tests/unit/server/loop_kit.h"
 
 #include <setjmp.h>
@@ -24,7 +25,7 @@ static struct peer last_peer;
 static int last_fd = -1;
 static bool entering;
 
-static void on_leave(void *context, int fd, const struct peer *peer, enum peek_result result)
+static void on_leave(void *context, int fd, const struct peer *peer, bool decided)
 {
     int low_water = 0;
     socklen_t len = sizeof low_water;
@@ -33,7 +34,8 @@ static void on_leave(void *context, int fd, const struct peer *peer, enum peek_r
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, &len), 0);
     assert_int_equal(low_water, 1);
     left++;
-    last = result;
+    last = decided ? peek_look(fd) : PEEK_MORE;
+    assert_true(!decided || last != PEEK_MORE);
     last_peer = *peer;
     last_fd = fd;
 }
@@ -42,7 +44,8 @@ static int setup(void **state)
 {
     (void)state;
     assert_int_equal(uv_loop_init(&loop), 0);
-    lobby = (struct lobby){.loop = &loop, .wait_ms = WAIT_MS, .leave = on_leave, .context = &left};
+    lobby = (struct lobby){
+        .loop = &loop, .wait_ms = WAIT_MS, .look = peek_wants, .leave = on_leave, .context = &left};
     left = 0;
     return 0;
 }
@@ -122,11 +125,11 @@ static void test_look(void **state)
     (void)state;
     int fds[2];
     client_pair(fds);
-    assert_int_equal(lobby_look(fds[1]), PEEK_MORE);
+    assert_int_equal(peek_look(fds[1]), PEEK_MORE);
     client_say(fds[0], "PRI");
-    assert_int_equal(lobby_look(fds[1]), PEEK_MORE);
+    assert_int_equal(peek_look(fds[1]), PEEK_MORE);
     client_say(fds[0], "X");
-    assert_int_equal(lobby_look(fds[1]), PEEK_HTTP1);
+    assert_int_equal(peek_look(fds[1]), PEEK_HTTP1);
     (void)close(fds[0]);
     (void)close(fds[1]);
 }
@@ -149,6 +152,24 @@ static void test_gives_up(void **state)
         (void)close(fds[0]);
         (void)close(fds[1]);
     }
+}
+
+/* The kernel counts what stands behind urgent data, and keeps it back. */
+static void test_urgent_data(void **state)
+{
+    (void)state;
+    int fds[2];
+    unsigned turns = 0, one = 1;
+    client_pair(fds);
+    client_say(fds[0], "PRI");
+    assert_int_equal(send(fds[0], "!", 1, MSG_OOB), 1);
+    client_say(fds[0], preface);
+    enter(fds[1], 1);
+    assert_true(loop_until(&loop, has_left, &one, MOST_MS, &turns));
+    assert_int_equal(last, PEEK_MORE);
+    assert_true(turns < 10);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
 }
 
 static void test_a_client_that_leaves(void **state)
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_protocols_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_look, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gives_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_urgent_data, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_client_that_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_is_bounded, setup, teardown),

@@ -58,6 +58,32 @@ static void test_caps(void **state)
     tally_fini(&tally);
 }
 
+/* Who has no name yet counts in all, and against nobody's cap. */
+static void test_names_that_come_later(void **state)
+{
+    (void)state;
+    struct tally tally;
+    struct peer peer = v4(1);
+    tally_init(&tally, 3, 1, 1);
+    assert_int_equal(enter(&tally, v4(1)), TALLY_FINE);
+    assert_true(tally_admit(&tally));
+    assert_true(tally_admit(&tally));
+    assert_false(tally_admit(&tally));
+    assert_int_equal(tally.addresses, 1);
+    assert_int_equal(tally_name(&tally, &peer), TALLY_ADDRESS_FULL);
+    assert_int_equal(tally.open, 2);
+    tally_dismiss(&tally);
+    assert_true(tally_admit(&tally));
+    peer = v4(2);
+    assert_int_equal(tally_name(&tally, &peer), TALLY_FINE);
+    assert_int_equal(tally.open, 2);
+    assert_int_equal(tally.addresses, 2);
+    leave(&tally, v4(1));
+    leave(&tally, v4(2));
+    assert_int_equal(tally.open, 0);
+    tally_fini(&tally);
+}
+
 /* The port does not matter; of IPv6 the first half counts, of IPv4 all of it. */
 static void test_what_counts_as_one_address(void **state)
 {
@@ -124,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_names_that_come_later),
         cmocka_unit_test(test_what_counts_as_one_address),
         cmocka_unit_test(test_against_a_model),
     };
