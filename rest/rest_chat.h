@@ -44,10 +44,12 @@ struct rest_chat_head {
 /* Appends the whole answer. */
 void rest_chat_write(struct buf *out, const struct rest_chat_head *head,
                      const struct Weir__V1__ChatResponse *answer);
+/* Appends what all chunks of a stream begin with. */
+void rest_chat_write_chunk_head(struct buf *out, const struct rest_chat_head *head);
 /* Appends the events of a stream: its begin, pieces of text, and its end, "[DONE]" included. */
-void rest_chat_write_begin(struct buf *out, const struct rest_chat_head *head);
-void rest_chat_write_piece(struct buf *out, const struct rest_chat_head *head, struct span text);
-void rest_chat_write_end(struct buf *out, const struct rest_chat_head *head,
+void rest_chat_write_begin(struct buf *out, struct span chunk_head);
+void rest_chat_write_piece(struct buf *out, struct span chunk_head, struct span text);
+void rest_chat_write_end(struct buf *out, struct span chunk_head,
                          const struct Weir__V1__ChatChunk *last, bool include_usage);
 /* Appends what ListModels or GetModel answers. */
 void rest_chat_write_models(struct buf *out, const ProtobufCMessage *answer);

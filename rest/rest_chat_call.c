@@ -110,25 +110,28 @@ static struct rest_refusal openai_refuse(struct buf *out, const struct web_type 
     return (struct rest_refusal){rest_chat_status(verdict), "application/json"};
 }
 
-static void begin(struct rest_call *call, struct buf *out, const struct rest_chat_head *head)
+static void begin(struct rest_call *call, struct buf *out)
 {
-    if (!call->chat.began)
-        rest_chat_write_begin(out, head);
-    call->chat.began = true;
+    if (call->chat.chunk_head.len > 0)
+        return;
+    struct rest_chat_head head = head_of(call);
+    struct buf text;
+    buf_init(&text, &call->request.arena, REST_ANSWER_BYTES);
+    rest_chat_write_chunk_head(&text, &head);
+    call->chat.chunk_head = buf_span(&text);
+    rest_chat_write_begin(out, call->chat.chunk_head);
 }
 
 static void openai_piece(struct buf *out, struct rest_call *call, const struct message_view *piece)
 {
-    struct rest_chat_head head = head_of(call);
-    begin(call, out, &head);
-    rest_chat_write_piece(out, &head, piece->text);
+    begin(call, out);
+    rest_chat_write_piece(out, call->chat.chunk_head, piece->text);
 }
 
 static void openai_whole(struct buf *out, struct rest_call *call, const struct message_view *last)
 {
-    struct rest_chat_head head = head_of(call);
-    begin(call, out, &head);
-    rest_chat_write_end(out, &head, (const Weir__V1__ChatChunk *)last->message,
+    begin(call, out);
+    rest_chat_write_end(out, call->chat.chunk_head, (const Weir__V1__ChatChunk *)last->message,
                         call->chat.form.include_usage);
 }
 

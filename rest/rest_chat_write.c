@@ -43,37 +43,37 @@ void rest_chat_write(struct buf *out, const struct rest_chat_head *head,
     buf_put_char(out, '}');
 }
 
-static void begin_chunk(struct buf *out, const struct rest_chat_head *head)
+void rest_chat_write_chunk_head(struct buf *out, const struct rest_chat_head *head)
 {
     buf_put_text(out, "data: ");
     put_head(out, head, "chat.completion.chunk");
     buf_put_text(out, ",\"choices\":[");
 }
 
-void rest_chat_write_begin(struct buf *out, const struct rest_chat_head *head)
+void rest_chat_write_begin(struct buf *out, struct span chunk_head)
 {
-    begin_chunk(out, head);
+    buf_put_span(out, chunk_head);
     buf_put_text(out, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
                       "\"finish_reason\":null}]}\n\n");
 }
 
-void rest_chat_write_piece(struct buf *out, const struct rest_chat_head *head, struct span text)
+void rest_chat_write_piece(struct buf *out, struct span chunk_head, struct span text)
 {
-    begin_chunk(out, head);
+    buf_put_span(out, chunk_head);
     buf_put_text(out, "{\"index\":0,\"delta\":{\"content\":");
     buf_put_json_string(out, text);
     buf_put_text(out, "},\"finish_reason\":null}]}\n\n");
 }
 
-void rest_chat_write_end(struct buf *out, const struct rest_chat_head *head,
-                         const Weir__V1__ChatChunk *last, bool include_usage)
+void rest_chat_write_end(struct buf *out, struct span chunk_head, const Weir__V1__ChatChunk *last,
+                         bool include_usage)
 {
-    begin_chunk(out, head);
+    buf_put_span(out, chunk_head);
     buf_put_text(out, "{\"index\":0,\"delta\":{},\"finish_reason\":");
     buf_put_json_string(out, span_of(last->finish_reason));
     buf_put_text(out, "}]}\n\n");
     if (include_usage) {
-        begin_chunk(out, head);
+        buf_put_span(out, chunk_head);
         buf_put_char(out, ']');
         put_usage(out, last->usage);
         buf_put_text(out, "}\n\n");

@@ -93,9 +93,10 @@ struct rest_leave_watch {
 
 /* A streamed answer on its way out. */
 struct rest_stream {
-    struct buf pending; /* heap: what waits */
-    struct buf flying;  /* heap: what h2o is sending */
-    struct timer silence;
+    struct buf pending;   /* heap: what waits */
+    struct buf flying;    /* heap: what h2o is sending */
+    struct timer silence; /* since a piece came last: it may be due too early, and looks again */
+    tick_ms spoke_ms;
     bool open;      /* headers have gone out */
     bool in_flight; /* h2o has not yet asked for more */
     bool ended;
@@ -104,7 +105,7 @@ struct rest_stream {
 
 /* Of a call of the OpenAI-shaped route. */
 struct rest_chat_call {
-    bool began;
+    struct span chunk_head; /* of a stream that has begun; in the request's arena */
     struct rest_chat_form form;
     long long created_s;
 };

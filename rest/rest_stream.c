@@ -55,6 +55,12 @@ static void on_silence(struct timer *timer, tick_ms now_ms)
 {
     struct rest_call *call = container_of(timer, struct rest_call, stream.silence);
     struct rest_worker *worker = call->connection->worker;
+    tick_ms due_ms = call->stream.spoke_ms + worker->rest->settings.sse_comment_ms;
+    if (now_ms < due_ms) {
+        timers_set(worker->core_worker->timers, timer, due_ms);
+        return;
+    }
+    call->stream.spoke_ms = now_ms;
     timers_set(worker->core_worker->timers, timer, now_ms + worker->rest->settings.sse_comment_ms);
     if (!call->stream.in_flight) {
         buf_put_text(&call->stream.pending, call->speech.dialect->silence);
@@ -67,8 +73,10 @@ static void speak(struct rest_call *call)
     struct rest_worker *worker = call->connection->worker;
     if (call->speech.dialect->silence == NULL)
         return;
-    timers_set(worker->core_worker->timers, &call->stream.silence,
-               tick_now_ms() + worker->rest->settings.sse_comment_ms);
+    call->stream.spoke_ms = tick_now_ms();
+    if (!timer_is_set(&call->stream.silence))
+        timers_set(worker->core_worker->timers, &call->stream.silence,
+                   call->stream.spoke_ms + worker->rest->settings.sse_comment_ms);
 }
 
 static void open_stream(struct rest_call *call)

@@ -133,19 +133,23 @@ static void put_json_escape(struct buf *buf, unsigned char c)
     }
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+}
+
 void buf_put_json(struct buf *buf, struct span text)
 {
-    size_t plain = 0; /* start of the run not yet written */
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
-            continue;
-        buf_put(buf, text.at + plain, i - plain);
-        put_json_escape(buf, c);
-        plain = i + 1;
+    for (;;) {
+        size_t plain = 0;
+        while (plain < text.len && is_plain((unsigned char)text.at[plain]))
+            plain++;
+        buf_put(buf, text.at, plain);
+        if (plain == text.len)
+            return;
+        put_json_escape(buf, (unsigned char)text.at[plain]);
+        text = span_from(text, plain + 1);
     }
-    if (text.len > plain)
-        buf_put(buf, text.at + plain, text.len - plain);
 }
 
 void buf_put_json_string(struct buf *buf, struct span text)

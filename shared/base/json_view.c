@@ -87,16 +87,20 @@ static enum expected finish(struct check *check)
 static bool take_string(struct check *check)
 {
     const char *at = check->at + 1, *end = check->end;
-    while (at < end && *at != '"') {
-        size_t step = (unsigned char)*at >= ' ';
-        if (*at == '\\' && escaped(at, end, &step) == 0)
+    for (;;) {
+        while (at < end && (unsigned char)*at >= ' ' && *at != '"' && *at != '\\')
+            at++;
+        if (at == end || (unsigned char)*at < ' ')
             return false;
-        if (step == 0)
+        if (*at == '"')
+            break;
+        size_t bytes;
+        if (escaped(at, end, &bytes) == 0)
             return false;
-        at += step;
+        at += bytes;
     }
     check->at = at + 1;
-    return at < end;
+    return true;
 }
 
 static bool take_word(struct check *check, const char *word)
@@ -285,12 +289,21 @@ static struct json_view view(const char *from, const char *to)
     return (struct json_view){span_make(from, (size_t)(to - from))};
 }
 
-struct json_view json_view_get(struct json_view object, const char *name)
+/* Escapes make the text longer than what it stands for, never shorter. */
+static bool is_named(struct json_view key, struct span name)
 {
-    struct json_view found = {SPAN_EMPTY};
-    struct span wanted = span_of(name);
+    size_t len = key.text.len - 2;
+    if (len < name.len || (len == name.len && memcmp(key.text.at + 1, name.at, len) != 0))
+        return false;
+    return json_view_is(key, name);
+}
+
+void json_view_find(struct json_view object, struct json_member *members, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        members[i].value = (struct json_view){SPAN_EMPTY};
     if (!json_view_is_object(object))
-        return found;
+        return;
     const char *end = object.text.at + object.text.len;
     const char *at = skip_space(object.text.at + 1, end);
     while (*at != '}') {
@@ -298,13 +311,20 @@ struct json_view json_view_get(struct json_view object, const char *name)
         at = skip_space(key.text.at + key.text.len, end);
         at = skip_space(at + 1, end);
         struct json_view value = view(at, value_end(at));
-        if (json_view_is(key, wanted))
-            found = value;
+        for (size_t i = 0; i < n; i++)
+            if (is_named(key, members[i].name))
+                members[i].value = value;
         at = skip_space(value.text.at + value.text.len, end);
         if (*at == ',')
             at = skip_space(at + 1, end);
     }
-    return found;
+}
+
+struct json_view json_view_get(struct json_view object, const char *name)
+{
+    struct json_member member = {.name = span_of(name)};
+    json_view_find(object, &member, 1);
+    return member.value;
 }
 
 static struct json_view item_at(const char *at)

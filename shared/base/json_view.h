@@ -30,6 +30,12 @@ MUST_USE struct json_view json_view_parse(struct span text);
 
 /* The member's value. `name` is ASCII. */
 MUST_USE struct json_view json_view_get(struct json_view object, const char *name);
+/* The same for several members, in one walk: fills in each value. */
+struct json_member {
+    struct span name;
+    struct json_view value;
+};
+void json_view_find(struct json_view object, struct json_member *members, size_t n);
 /* The first item of an array, and the one after `item`; empty at the end. */
 MUST_USE struct json_view json_view_first(struct json_view array);
 MUST_USE struct json_view json_view_after(struct json_view array, struct json_view item);

@@ -28,32 +28,32 @@ static void append_word(struct llm_result *result, struct json_view value)
     reading_note_word(result, word);
 }
 
-/* {"error":{"message","type","code"}}; Ollama has {"error":"message"}. */
-static void append_error(struct llm_result *result, struct json_view document)
+/* {"message","type","code"}; Ollama has a string. */
+static void append_error(struct llm_result *result, struct json_view error)
 {
-    struct json_view error = json_view_get(document, "error");
     append_word(result, json_view_get(error, "type"));
     append_word(result, json_view_get(error, "code"));
 }
 
 /* --- members that answers and chunks share --- */
 
-static bool read_count(struct json_view object, const char *member, uint64_t *count)
+static bool read_count(struct json_view value, uint64_t *count)
 {
     int64_t said;
-    if (!json_view_integer(json_view_get(object, member), &said) || said < 0)
+    if (!json_view_integer(value, &said) || said < 0)
         return false;
     *count = (uint64_t)said;
     return true;
 }
 
-static void read_usage(struct json_view document, struct llm_usage *usage)
+static void read_usage(struct json_view said, struct llm_usage *usage)
 {
-    struct json_view said = json_view_get(document, "usage");
+    struct json_member counts[] = {{.name = SPAN_LITERAL("prompt_tokens")},
+                                   {.name = SPAN_LITERAL("completion_tokens")}};
     uint64_t in, out;
-    if (!read_count(said, "prompt_tokens", &in) || !read_count(said, "completion_tokens", &out))
-        return;
-    *usage = (struct llm_usage){.input_tokens = in, .output_tokens = out, .known = true};
+    json_view_find(said, counts, 2);
+    if (read_count(counts[0].value, &in) && read_count(counts[1].value, &out))
+        *usage = (struct llm_usage){.input_tokens = in, .output_tokens = out, .known = true};
 }
 
 /* A call, or a piece of one: a new id at the same place begins another. */
@@ -75,11 +75,10 @@ static void read_call(struct json_view said, int64_t place, struct tool_calls *c
     json_view_put(json_view_get(function, "arguments"), &draft->arguments);
 }
 
-static void read_calls(struct json_view said, struct llm_result *result)
+static void read_calls(struct json_view calls, struct llm_result *result)
 {
     if (result->drafts == NULL)
         return;
-    struct json_view calls = json_view_get(said, "tool_calls");
     struct json_view call = json_view_first(calls);
     for (int64_t i = 0; json_view_is_there(call); i++) {
         read_call(call, i, result->drafts);
@@ -102,24 +101,55 @@ static void read_content(struct json_view content, struct dialect_text *text)
     text->text = buf_span(&text->joined);
 }
 
-/* The message of an answer, the delta of a chunk. Did the model say something usable? */
-static bool read_said(struct json_view choice, struct json_view said, struct llm_result *result,
+/* What the members of an answer's document, and of a chunk's, are. */
+struct document {
+    struct json_view whole, error, usage, choices;
+};
+
+static struct document members_of(struct json_view whole)
+{
+    struct json_member members[] = {{.name = SPAN_LITERAL("error")},
+                                    {.name = SPAN_LITERAL("usage")},
+                                    {.name = SPAN_LITERAL("choices")}};
+    json_view_find(whole, members, 3);
+    return (struct document){whole, members[0].value, members[1].value, members[2].value};
+}
+
+/* A choice: its message or delta, and why it ends. */
+struct choice {
+    struct json_view whole, said, finish;
+};
+
+static struct choice first_choice(struct json_view choices, struct span name_of_said)
+{
+    struct json_member members[] = {{.name = name_of_said},
+                                    {.name = SPAN_LITERAL("finish_reason")}};
+    struct json_view first = json_view_first(choices);
+    json_view_find(first, members, 2);
+    return (struct choice){first, members[0].value, members[1].value};
+}
+
+/* Did the model say something usable? */
+static bool read_said(const struct choice *choice, struct llm_result *result,
                       struct dialect_text *text)
 {
-    struct json_view content = json_view_get(said, "content");
-    struct json_view finish = json_view_get(choice, "finish_reason");
-    struct json_view refusal = json_view_get(said, "refusal");
+    struct json_member members[] = {{.name = SPAN_LITERAL("content")},
+                                    {.name = SPAN_LITERAL("refusal")},
+                                    {.name = SPAN_LITERAL("tool_calls")}};
+    json_view_find(choice->said, members, 3);
+    struct json_view content = members[0].value, refusal = members[1].value;
     if (json_view_is_string(refusal) && !json_view_is(refusal, SPAN_EMPTY)) {
         reading_end(result, LLM_FILTERED, "the model refused");
         return false;
     }
-    if (json_view_is(finish, span_of("content_filter"))) {
+    if (json_view_is(choice->finish, span_of("content_filter"))) {
         reading_end(result, LLM_FILTERED, "content_filter");
         return false;
     }
-    if (json_view_is_string(finish))
-        result->stop = json_view_is(finish, span_of("length")) ? LLM_STOP_LENGTH : LLM_STOP_END;
-    read_calls(said, result);
+    if (json_view_is_string(choice->finish))
+        result->stop =
+            json_view_is(choice->finish, span_of("length")) ? LLM_STOP_LENGTH : LLM_STOP_END;
+    read_calls(members[2].value, result);
     if (json_view_is_string(content)) {
         read_content(content, text);
     } else if (json_view_is_there(content) && !json_view_is_null(content)) {
@@ -129,10 +159,9 @@ static bool read_said(struct json_view choice, struct json_view said, struct llm
     return true;
 }
 
-static bool has_error(struct json_view document)
+static bool has_error(const struct document *document)
 {
-    struct json_view error = json_view_get(document, "error");
-    return json_view_is_there(error) && !json_view_is_null(error);
+    return json_view_is_there(document->error) && !json_view_is_null(document->error);
 }
 
 static void drop_unless_done(const struct llm_result *result, struct dialect_text *text)
@@ -143,19 +172,17 @@ static void drop_unless_done(const struct llm_result *result, struct dialect_tex
 
 /* --- answers --- */
 
-static void read_answer(struct json_view document, struct llm_result *result,
+static void read_answer(const struct document *document, struct llm_result *result,
                         struct dialect_text *text)
 {
-    struct json_view choice = json_view_first(json_view_get(document, "choices"));
-    struct json_view message = json_view_get(choice, "message");
-    read_usage(document, &result->usage);
+    struct choice choice = first_choice(document->choices, (struct span)SPAN_LITERAL("message"));
+    read_usage(document->usage, &result->usage);
     if (has_error(document)) {
         reading_end(result, LLM_FAILED, "an error in place of an answer");
-        append_error(result, document);
-    } else if (!json_view_is_object(message)) {
+        append_error(result, document->error);
+    } else if (!json_view_is_object(choice.said)) {
         reading_end(result, LLM_GARBLED, "no message in the answer");
-    } else if (read_said(choice, message, result, text) && text->text.at == NULL &&
-               !has_calls(result)) {
+    } else if (read_said(&choice, result, text) && text->text.at == NULL && !has_calls(result)) {
         reading_end(result, LLM_GARBLED, "no content in the message");
     }
 }
@@ -164,34 +191,33 @@ void openai_read(struct span body, struct llm_result *result, struct dialect_tex
 {
     *text = (struct dialect_text){0};
     result->end = dialect_end_of_status(result->http_status);
-    struct json_view document = parse(body);
+    struct document document = members_of(parse(body));
     if (result->end != LLM_DONE) {
         char status[32];
         (void)snprintf(status, sizeof status, "status %d", result->http_status);
         reading_note(result, status);
-        append_error(result, document);
-    } else if (!json_view_is_there(document)) {
+        append_error(result, document.error);
+    } else if (!json_view_is_there(document.whole)) {
         reading_end(result, LLM_GARBLED, "the answer is no JSON object");
     } else {
-        read_answer(document, result, text);
+        read_answer(&document, result, text);
     }
     drop_unless_done(result, text);
 }
 
 /* --- chunks --- */
 
-static void read_choice(struct json_view document, struct llm_result *result,
+static void read_choice(struct json_view choices, struct llm_result *result,
                         struct dialect_text *text)
 {
-    struct json_view choices = json_view_get(document, "choices");
-    struct json_view choice = json_view_first(choices);
-    struct json_view delta = json_view_get(choice, "delta");
+    struct choice choice = first_choice(choices, (struct span)SPAN_LITERAL("delta"));
+    bool is_there = json_view_is_there(choice.whole); /* the usage's chunk has none */
     if (!json_view_is_array(choices))
         reading_end(result, LLM_GARBLED, "no choices in a chunk");
-    else if (json_view_is_there(choice) && !json_view_is_object(delta)) /* the usage's has none */
+    else if (is_there && !json_view_is_object(choice.said))
         reading_end(result, LLM_GARBLED, "no delta in a chunk");
-    else if (json_view_is_there(choice))
-        (void)read_said(choice, delta, result, text);
+    else if (is_there)
+        (void)read_said(&choice, result, text);
 }
 
 void openai_read_event(struct span name, struct span data, struct llm_result *result,
@@ -202,15 +228,15 @@ void openai_read_event(struct span name, struct span data, struct llm_result *re
     text->last = span_is(span_trim(data), "[DONE]");
     if (text->last)
         return;
-    struct json_view document = parse(data);
-    if (has_error(document) || span_is(name, "error")) {
+    struct document document = members_of(parse(data));
+    if (has_error(&document) || span_is(name, "error")) {
         reading_end(result, LLM_FAILED, "an error in the stream");
-        append_error(result, document);
-    } else if (!json_view_is_there(document)) {
+        append_error(result, document.error);
+    } else if (!json_view_is_there(document.whole)) {
         reading_end(result, LLM_GARBLED, "a chunk is no JSON object");
     } else {
-        read_usage(document, &result->usage);
-        read_choice(document, result, text);
+        read_usage(document.usage, &result->usage);
+        read_choice(document.choices, result, text);
     }
     drop_unless_done(result, text);
 }

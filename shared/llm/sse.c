@@ -71,6 +71,25 @@ static bool read_line(struct sse *sse, struct span line)
     return false;
 }
 
+/* Where the line that `input` begins with ends; input.len when that is not there. It looks ahead in
+ * strides, so that not each of many short lines is looked for in all that is there. */
+static size_t line_end(struct span input)
+{
+    enum { STRIDE = 256 };
+    for (size_t at = 0; at < input.len; at += STRIDE) {
+        struct span piece = span_from(input, at);
+        if (piece.len > STRIDE)
+            piece.len = STRIDE;
+        const char *lf = memchr(piece.at, '\n', piece.len);
+        if (lf != NULL)
+            piece.len = (size_t)(lf - piece.at);
+        const char *cr = memchr(piece.at, '\r', piece.len);
+        if (cr != NULL || lf != NULL)
+            return (size_t)((cr != NULL ? cr : lf) - input.at);
+    }
+    return input.len;
+}
+
 /* Cuts the next line out of *input. False: it does not end there; what there is has been kept. The
  * line is valid until the kept bytes are cleared. */
 static bool cut_line(struct sse *sse, struct span *input, struct span *line)
@@ -80,9 +99,7 @@ static bool cut_line(struct sse *sse, struct span *input, struct span *line)
         if (input->at[0] == '\n')
             *input = span_from(*input, 1);
     }
-    size_t end = 0;
-    while (end < input->len && input->at[end] != '\n' && input->at[end] != '\r')
-        end++;
+    size_t end = line_end(*input);
     *line = span_make(input->at, end);
     bool whole = end < input->len;
     if (!whole || sse->line.len > 0) {

@@ -62,40 +62,40 @@ static int status_of(const struct request *request, const struct verdict *verdic
     return status >= 400 && request->port->status != NULL ? request->port->status(verdict) : status;
 }
 
-void access_log(const struct request *request, const struct verdict *verdict)
+void access_line(const struct request *request, const struct verdict *verdict,
+                 struct log_line *line)
 {
     const struct core *core = request->worker->core;
     const struct verdict_row *row = verdict_row(verdict->code);
     uint64_t duration_ns = core->now_ns() - request->given.received_ns;
     meters_request(request->worker->meters, request, verdict, duration_ns);
     audit_request(request, verdict);
+    line->on = false;
     if (!core->access_log)
         return;
-    struct log_line line;
-    log_begin(&line, row->level, "access", "request");
-    if (!line.on)
+    log_begin(line, row->level, "access", "request");
+    if (!line->on)
         return;
     char peer[PEER_TEXT_BYTES];
     peer_text(&request->client, peer);
-    log_text(&line, "request_id", request->id);
-    put_trace(&line, request);
-    log_text(&line, "protocol", request->port->protocol);
-    log_span(&line, "method", request->given.verb);
-    log_span(&line, "path", request->given.path);
+    log_text(line, "request_id", request->id);
+    put_trace(line, request);
+    log_text(line, "protocol", request->port->protocol);
+    log_span(line, "method", request->given.verb);
+    log_span(line, "path", request->given.path);
     if (request->given.method != NULL)
-        log_text(&line, "flow", request->given.method->flow);
-    log_i64(&line, "status", status_of(request, verdict));
-    log_text(&line, "code", grpc_code_name(row->grpc_code));
-    log_text(&line, "end", row->name);
-    log_ms(&line, "duration_ms", duration_ns);
-    log_text(&line, "peer", peer);
+        log_text(line, "flow", request->given.method->flow);
+    log_i64(line, "status", status_of(request, verdict));
+    log_text(line, "code", grpc_code_name(row->grpc_code));
+    log_text(line, "end", row->name);
+    log_ms(line, "duration_ms", duration_ns);
+    log_text(line, "peer", peer);
     if (identity_is_known(&request->identity))
-        log_span(&line, "tenant", request->identity.tenant);
+        log_span(line, "tenant", request->identity.tenant);
     if (request->given.certificate != NULL)
-        log_span(&line, "certificate", certificate_name(request->given.certificate));
-    log_text(&line, "cache", share_state_name(request->share.state));
+        log_span(line, "certificate", certificate_name(request->given.certificate));
+    log_text(line, "cache", share_state_name(request->share.state));
     if (request->upstream_ns > 0)
-        log_ms(&line, "upstream_ms", request->upstream_ns);
-    access_model(&line, &request->model);
-    log_end(&line);
+        log_ms(line, "upstream_ms", request->upstream_ns);
+    access_model(line, &request->model);
 }

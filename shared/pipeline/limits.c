@@ -111,6 +111,18 @@ static uint64_t whole_seconds(uint64_t ns)
     return (ns + 999999999U) / 1000000000U;
 }
 
+/* An item of a list: "public";q=60;w=60 */
+static void put_item(struct buf *out, const char *name, const char *first, uint64_t first_value,
+                     const char *second, uint64_t second_value)
+{
+    buf_put_text(out, out->len > 0 ? ", \"" : "\"");
+    buf_put_text(out, name);
+    buf_put_text(out, first);
+    buf_put_u64(out, first_value);
+    buf_put_text(out, second);
+    buf_put_u64(out, second_value);
+}
+
 /* RateLimit-Policy: "public";q=60;w=60   RateLimit: "public";r=59;t=1
  * t is when the quota is whole again; of a refusal, when to try again, as in Retry-After. */
 void limits_tell(struct request *request, const char *const *policies,
@@ -121,13 +133,11 @@ void limits_tell(struct request *request, const char *const *policies,
     buf_init(&state, &request->arena, FIELD_BYTES);
     for (size_t i = 0; i < n; i++) {
         const struct bucket_answer *answer = &answers[i];
-        const char *comma = i > 0 ? ", " : "";
         uint64_t wait_ns = answer->refused ? answer->retry_after_ns : answer->full_after_ns;
-        buf_printf(&policy, "%s\"%s\";q=%u;w=%llu", comma, policies[i],
-                   asks[i].rate.count / asks[i].cost,
-                   (unsigned long long)rate_period_seconds(asks[i].rate));
-        buf_printf(&state, "%s\"%s\";r=%u;t=%llu", comma, policies[i],
-                   answer->remaining / asks[i].cost, (unsigned long long)whole_seconds(wait_ns));
+        put_item(&policy, policies[i], "\";q=", asks[i].rate.count / asks[i].cost,
+                 ";w=", rate_period_seconds(asks[i].rate));
+        put_item(&state, policies[i], "\";r=", answer->remaining / asks[i].cost,
+                 ";t=", whole_seconds(wait_ns));
     }
     request_note(request, "ratelimit-policy", buf_span(&policy));
     request_note(request, "ratelimit", buf_span(&state));

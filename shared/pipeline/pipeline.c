@@ -216,9 +216,11 @@ bool pipeline_send(struct request *request, const struct message_view *message)
 
 static void finish(struct request *request, const struct verdict *verdict)
 {
+    struct log_line line;
     request->finished = true;
-    access_log(request, verdict);
-    request->port->finish(request, verdict);
+    access_line(request, verdict, &line);
+    request->port->finish(request, verdict); /* it may be gone */
+    log_end(&line); /* last: it may wake the log thread, and the answer need not wait for that */
 }
 
 void pipeline_end(struct request *request, const struct verdict *verdict)

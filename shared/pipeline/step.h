@@ -54,7 +54,8 @@ void audit_request(const struct request *request, const struct verdict *verdict)
 
 /* Adds what a call has come to, to the line of whoever accounts for it. */
 void access_model(struct log_line *line, const struct llm_account *model);
-/* The one access line of the request (O1). */
-void access_log(const struct request *request, const struct verdict *verdict);
+/* Counts the request, and makes the one access line of it (O1), which is the caller's to end. */
+void access_line(const struct request *request, const struct verdict *verdict,
+                 struct log_line *line);
 
 #endif

@@ -124,6 +124,27 @@ static void test_finds_members(void **state)
     assert_false(json_view_is_there(json_view_get(root, "d")));
 }
 
+static void test_finds_several_members(void **state)
+{
+    struct json_view root =
+        json_view_parse(span_of("{\"b\":1,\"bb\":2,\"\\u0061\":3,\"\\n\":4,\"c\":5,\"c\":6}"));
+    struct json_member members[] = {{.name = SPAN_LITERAL("a")},
+                                    {.name = SPAN_LITERAL("b")},
+                                    {.name = SPAN_LITERAL("c")},
+                                    {.name = SPAN_LITERAL("\\n")},
+                                    {.name = SPAN_LITERAL("d"), .value = root}};
+    int64_t number = 0;
+    (void)state;
+    json_view_find(root, members, 5);
+    assert_true(json_view_integer(members[0].value, &number) && number == 3);
+    assert_true(json_view_integer(members[1].value, &number) && number == 1);
+    assert_true(json_view_integer(members[2].value, &number) && number == 6);
+    assert_false(json_view_is_there(members[3].value)); /* a backslash and an n, not a newline */
+    assert_false(json_view_is_there(members[4].value));
+    json_view_find(members[0].value, members, 5);
+    assert_false(json_view_is_there(members[1].value));
+}
+
 static void test_answers_no_about_others(void **state)
 {
     struct json_view root = json_view_parse(span_of("{\"text\":\"x\",\"real\":1.5,\"none\":[]}"));
@@ -171,6 +192,7 @@ int main(void)
                                        cmocka_unit_test(test_refuses_the_rest),
                                        cmocka_unit_test(test_bounds_depth),
                                        cmocka_unit_test(test_finds_members),
+                                       cmocka_unit_test(test_finds_several_members),
                                        cmocka_unit_test(test_answers_no_about_others),
                                        cmocka_unit_test(test_resolves_escapes)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -115,6 +116,29 @@ static void test_nul_bytes_pass(void **state)
     sse_fini(&sse);
 }
 
+/* Line ends are looked for in strides of 256 bytes. */
+static void test_line_ends_around_strides(void **state)
+{
+    static const char *const ends[] = {"\n", "\r", "\r\n"};
+    struct sse sse;
+    (void)state;
+    sse_init(&sse);
+    for (size_t len = 240; len < 270; len++) {
+        for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+            char input[400], data[300], events[400];
+            memset(data, 'x', len);
+            data[len] = '\0';
+            (void)snprintf(input, sizeof input, "data: %s%s%sdata: y\r\r\n", data, ends[i],
+                           ends[i]);
+            (void)snprintf(events, sizeof events, "|%s;|y;", data);
+            const struct row row = {input, events};
+            check(&sse, &row, strlen(input), 1);
+            check(&sse, &row, len + 6, sizeof input);
+        }
+    }
+    sse_fini(&sse);
+}
+
 /* What is too large fails however it comes, and stays failed. */
 static void test_limit(void **state)
 {
@@ -171,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_nul_bytes_pass),
+        cmocka_unit_test(test_line_ends_around_strides),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_many_lines_make_an_event_too_large),
     };

@@ -87,18 +87,20 @@ static void a_stream(void **state)
     Weir__V1__ChatUsage usage;
     Weir__V1__ChatChunk last;
     char reason[] = "stop";
-    struct buf out;
+    struct buf out, start;
     (void)state;
     weir__v1__chat_usage__init(&usage);
     weir__v1__chat_chunk__init(&last);
+    buf_init(&start, &arena, 4096);
+    rest_chat_write_chunk_head(&start, &head);
     usage.completion_tokens = 2;
     last.finish_reason = reason;
     last.usage = &usage;
     for (int with_usage = 0; with_usage < 2; with_usage++) {
         buf_init(&out, &arena, 4096);
-        rest_chat_write_begin(&out, &head);
-        rest_chat_write_piece(&out, &head, span_of("x\n"));
-        rest_chat_write_end(&out, &head, &last, with_usage != 0);
+        rest_chat_write_begin(&out, buf_span(&start));
+        rest_chat_write_piece(&out, buf_span(&start), span_of("x\n"));
+        rest_chat_write_end(&out, buf_span(&start), &last, with_usage != 0);
         struct span rest = buf_span(&out);
         assert_chunk(&rest, "\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
                             "\"content\":\"\"},\"finish_reason\":null}]");
