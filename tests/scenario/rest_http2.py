@@ -35,7 +35,7 @@ class Connection:
 
     def __init__(self, weir):
         self.socket = weir.connect()
-        self.rest = b""
+        self.rest, self.came = b"", []
         self.send(http2.opening() + http2.frame(8, 0, 0, struct.pack(">I", 1 << 30)))
 
     def __enter__(self):
@@ -51,6 +51,8 @@ class Connection:
         """Those that come until the end, or nothing for so long."""
         self.socket.settimeout(slow(seconds))
         while True:
+            while self.came:  # one at a time: who stops at one finds the others here
+                yield self.came.pop(0)
             try:
                 part = self.socket.recv(65536)
             except (TimeoutError, ConnectionError):
@@ -58,9 +60,8 @@ class Connection:
             if not part:
                 return
             self.rest += part
-            found = http2.frames(self.rest)
-            self.rest = self.rest[sum(9 + len(f[3]) for f in found):]
-            yield from found
+            self.came = http2.frames(self.rest)
+            self.rest = self.rest[sum(9 + len(f[3]) for f in self.came):]
 
     def until(self, kind, stream=None, flag=0):
         """The frames up to one of this kind."""
