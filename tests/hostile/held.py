@@ -90,7 +90,7 @@ class Grpc(Hostile):
                 connection = stack.enter_context(self.weir.connect(self.target))
                 with contextlib.suppress(ConnectionError):
                     connection.sendall(opening)
-                time.sleep(0.01)
+                time.sleep(0.03)
         self.ended(since, "held_bytes")
 
 
