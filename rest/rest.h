@@ -16,6 +16,7 @@ struct rest_worker;
 
 struct rest_settings {
     size_t max_body_bytes;
+    uint64_t held_bytes; /* of requests over HTTP/1.1 in part, of one worker; 0: any */
     bool http2;
     /* A body up to this is read before it is refused, over HTTP/2: h2o cannot answer before. What
      * one connection may have held of them is the guard's to bound. */
