@@ -2,7 +2,7 @@
 import gzip
 import struct
 
-from cost import Hostile, goaway, http2, main, slow
+from cost import Hostile, goaway, http2, main, slow, wait_until
 
 JOKE = "/weir.v1.FlowService/TellJoke"
 BLOCK = http2.grpc_headers(JOKE)
@@ -97,14 +97,54 @@ FLOODS = {
                       {"push_promise"}),
     "late header blocks": (lambda: times(headers(1), before=LATE),
                            {"headers", "stream_closed", "frame_order"}),
+    "headers of a stream that is over": (lambda: times(headers(1, b""), before=OPEN + rst(1)),
+                                         {"headers"}),
+    "data of a stream that is over": (lambda: times(data(1), before=OPEN + rst(1)),
+                                      {"late_frames"}),
     "no SETTINGS": (lambda: times(http2.frame(http2.PING, 0, 0, b"12345678"),
                                   before=http2.PREFACE), {"settings_first"}),
+}
+
+# rule: little more than it allows at once, behind the opening
+LITTLE = {
+    "headers": OPEN + rst(1) + headers(1, b"") * 440,
+    "resets": b"".join(headers(2 * i + 1) + rst(2 * i + 1) for i in range(110)),
+    "late_frames": OPEN + rst(1) + data(1) * 220,
+    "pings": http2.frame(http2.PING, 0, 0, b"12345678") * 12,
+    "settings": http2.frame(http2.SETTINGS) * 12,
+    "small_data": OPEN + data(1, b"\0", 0) * 110,
+    "window_updates": window(0, 1) * 440,
+    "priorities": http2.frame(PRIORITY, 0, 3, b"\0\0\0\0\x10") * 110,
+    "other_frames": http2.frame(0x55) * 110,
+    "open_streams": b"".join(headers(2 * i + 1) for i in range(101)),
+    "continuations": headers(1, BLOCK, 0) + continuation() * 9,
+    "header_block_bytes": headers(1, BLOCK, 0) + continuation(FIELD) * 5,
+    "header_fields": headers(1, b"\x83" * 257),
+    "hpack_integer": headers(1, b"\xff" + b"\x80" * 5),
+    "hpack_string": headers(1, b"\0\x01x\x7f\x82\x7f" + b"y" * 16_000, 0) +
+                    continuation(b"y" * 400),
+    "settings_entries": http2.frame(http2.SETTINGS, 0, 0, b"\0\x04\0\x01\0\0" * 33),
+    "frame_size": OPEN + data(1, b"x" * 16_385, 0),
 }
 
 
 class Floods(Hostile):
     def test_each_is_ended_by_its_rule(self):
         self.each_is_ended_by_its_rule(FLOODS)
+
+    def test_little_more_than_is_allowed(self):
+        for rule, frames in LITTLE.items():
+            name = rf'weir_guard_breaches_total{{rule="{rule}"}}'
+            before = self.weir.metric(name)  # for log lines, these come too fast
+            with self.subTest(rule=rule), self.weir.connect(self.target) as connection:
+                connection.sendall(http2.opening() + frames)
+                wait_until(lambda n=name, b=before: self.weir.metric(n) > b, 5, "the end")
+
+    def test_resets_between_answers(self):
+        self.resets_between_answers(lambda s: headers(s) + data(s), lambda s: headers(s) + rst(s))
+
+    def test_resets_in_time(self):
+        self.resets_in_time(lambda s: headers(s) + rst(s))
 
     def test_rapid_reset_again_and_again(self):
         with self.attack("rapid reset, 20 connections"):

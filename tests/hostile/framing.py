@@ -8,6 +8,7 @@ from cost import Hostile, main, slow
 from harness import exchange
 
 JSON = b"Content-Type: application/json\r\n"
+CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
 SMUGGLED = b"GET /version HTTP/1.1\r\nHost: weir\r\n\r\n"
 
 
@@ -23,11 +24,15 @@ def chunked(body):
 
 REFUSED = {
     "length twice, of use to a smuggler": request(more=b"Content-Length: 39\r\n"),
-    "encoding in other letters, with a length": request(more=b"tRANSFER-eNCODING: chunked\r\n"),
-    "encoding behind a tab": request(more=b"Transfer-Encoding:\tchunked\r\n"),
-    "chunked twice": chunked(b"2\r\n{}\r\n0\r\n\r\n").replace(b": chunked", b": chunked, chunked"),
-    "encoding in quotes": chunked(b"2\r\n{}\r\n0\r\n\r\n").replace(b"chunked", b'"chunked"'),
-    "encoding with a vertical tab": chunked(b"2\r\n{}\r\n0\r\n\r\n").replace(
+    "encoding in other letters, with a length": request(more=b"tRANSFER-eNCODING: chunked\r\n",
+                                                        body=CHUNKS),
+    "encoding behind a tab, with a length": request(more=b"Transfer-Encoding:\tchunked\r\n",
+                                                    body=CHUNKS),
+    "encoding that is none": request(length=False, more=b"Transfer-Encoding: identity\r\n",
+                                     body=b""),
+    "chunked twice": chunked(CHUNKS).replace(b": chunked", b": chunked, chunked"),
+    "encoding in quotes": chunked(CHUNKS).replace(b"chunked", b'"chunked"'),
+    "encoding with a vertical tab": chunked(CHUNKS).replace(
         b": chunked", b": \x0bchunked"),
     "length of 20 digits": request(length=False, more=b"Content-Length: 18446744073709551618\r\n"),
     "length with a space inside": request(length=False, more=b"Content-Length: 1 2\r\n"),
@@ -37,6 +42,7 @@ REFUSED = {
     "name with a space": request(more=b"X Y: value\r\n"),
     "tab before the colon": request(more=b"Content-Length\t: 0\r\n"),
     "folded length": request(length=False, more=b"Content-Length:\r\n 2\r\n"),
+    "folded length that hides": request(more=b"X-A: b\r\n Content-Length: 40\r\n"),
     "bare CR": request(more=b"X-A: b\rContent-Length: 0\r\n"),
     "NUL": request(more=b"X-A: b\0\r\n"),
     "Host twice": request(host=b"Host: weir\r\nHost: other\r\n"),

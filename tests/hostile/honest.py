@@ -1,14 +1,19 @@
-"""An honest caller in a process of its own: calls over REST and over gRPC, one after another, until
-standard input ends; then prints how long each took, and what went wrong, as JSON."""
+"""An honest caller in a process of its own: calls each weir over REST and over gRPC, one call after
+another, until standard input ends; then prints how long each took, and what went wrong, as JSON.
+Its words are how many seconds it waits before each round, then pairs of ports, REST's and gRPC's.
+In each round the order is drawn anew, so that
+whatever else the machine does meets all of them alike."""
+import gc
 import json
+import random
 import select
 import socket
+import statistics
 import sys
 import time
 
 import http2
 
-GAP_S = 0.005
 REST = (b"POST /tell-joke HTTP/1.1\r\nHost: weir\r\nContent-Type: application/json\r\n"
         b"Content-Length: 2\r\n\r\n{}")
 BLOCK = http2.grpc_headers("/weir.v1.FlowService/TellJoke")
@@ -16,6 +21,7 @@ BLOCK = http2.grpc_headers("/weir.v1.FlowService/TellJoke")
 
 class Rest:
     def __init__(self, port):
+        self.port = port
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -42,6 +48,7 @@ class Grpc:
     """Raw frames on one connection, as few as a client can do with."""
 
     def __init__(self, port):
+        self.port = port
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(http2.opening() + http2.frame(http2.SETTINGS, http2.ACK) +
@@ -77,18 +84,27 @@ class Grpc:
 
 
 def main():
-    callers = {"rest": Rest(int(sys.argv[1])), "grpc": Grpc(int(sys.argv[2]))}
-    times, errors = {name: [] for name in callers}, []
+    gap_s, ports = float(sys.argv[1]), [int(word) for word in sys.argv[2:]]
+    times, callers, errors = [], [], []
+    for rest, grpc in zip(ports[::2], ports[1::2]):
+        times.append({"rest": [], "grpc": []})
+        callers += [(Rest(rest), times[-1]["rest"]), (Grpc(grpc), times[-1]["grpc"])]
+    rounds = []
+    gc.disable()
     print("ready", flush=True)
-    while not select.select([sys.stdin], [], [], GAP_S)[0] and not errors:
-        for name, caller in callers.items():
+    while not select.select([sys.stdin], [], [], gap_s)[0] and not errors:
+        rounds.append(time.monotonic())
+        random.shuffle(callers)
+        for caller, took in callers:
             begin = time.monotonic()
             try:
                 caller.call()
             except (OSError, ValueError) as error:
-                errors.append(f"{name}: {error}")
-            times[name].append(time.monotonic() - begin)
-    print(json.dumps({"times": times, "errors": errors}))
+                errors.append(f"{type(caller).__name__} of {caller.port}: {error}")
+            took.append(time.monotonic() - begin)
+    apart = [later - earlier for earlier, later in zip(rounds, rounds[1:])]
+    print(json.dumps({"times": times, "errors": errors,
+                      "round": statistics.median(apart) if apart else gap_s}))
 
 
 if __name__ == "__main__":

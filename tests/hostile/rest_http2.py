@@ -78,6 +78,10 @@ FLOODS = {
     "bodies without end": (bodies, {"body_bytes"}),
     "frames above 16 KiB": (lambda: times(data(1, b"x" * 16_385, 0), 500, headers(1)),
                             {"frame_size"}),
+    "headers of a stream that is over": (lambda: times(headers(1, b""),
+                                                       before=headers(1) + rst(1)), {"headers"}),
+    "data of a stream that is over": (lambda: times(data(1), before=headers(1) + rst(1)),
+                                      {"late_frames"}),
     "no SETTINGS": (lambda: times(http2.frame(http2.PING, 0, 0, b"12345678"),
                                   before=http2.PREFACE), {"settings_first"}),
 }
@@ -93,6 +97,12 @@ class Floods(Hostile):
     def test_each_is_ended_by_its_rule(self):
         self.each_is_ended_by_its_rule(FLOODS)
 
+    def test_resets_between_answers(self):
+        self.resets_between_answers(lambda s: headers(s) + data(s), lambda s: headers(s) + rst(s))
+
+    def test_resets_in_time(self):
+        self.resets_in_time(lambda s: headers(s) + rst(s))
+
     def test_requests_of_many_headers(self):
         """Each is refused by itself, and none is worked on."""
         block = BLOCK + http2.header_block([(f"x-{i}", "y" * 50) for i in range(200)])
@@ -107,7 +117,7 @@ class Floods(Hostile):
         seen in scenario/rest_http2, where others run beside."""
         opening = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
         requests = b"".join(headers(2 * i + 1) + data(2 * i + 1) for i in range(100))
-        with self.attack("windows of zero", least_s=2), contextlib.ExitStack() as stack:
+        with self.attack("windows of zero", least_s=2, works=True), contextlib.ExitStack() as stack:
             for _ in range(10):
                 stack.enter_context(self.weir.connect()).sendall(opening + requests)
             time.sleep(1)
@@ -115,7 +125,8 @@ class Floods(Hostile):
     def test_nobody_reads(self):
         wide = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(
             ">HI", 4, 0x7fffffff)) + window(0, 0x7fff0000 - 65535)
-        with self.attack("nobody reads", cpu_s=4, least_s=2), contextlib.ExitStack() as stack:
+        with self.attack("nobody reads", cpu_s=4, least_s=2, works=True), \
+                contextlib.ExitStack() as stack:
             for _ in range(10):
                 connection = stack.enter_context(self.weir.connect())
                 connection.sendall(wide)

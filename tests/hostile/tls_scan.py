@@ -44,6 +44,12 @@ class Scan(unittest.TestCase):
         for name in ("TLS1_2", "TLS1_3", "secure_client_renego", "CRIME_TLS"):
             self.assertIn(name, found, said[-2000:])
         self.assertIn("offered", found["TLS1_3"]["finding"])
+        # To it these are of low severity.
+        weak = ["TLS1", "TLS1_1", *(name for name in found if name.startswith("cipherlist_") and
+                                    "STRONG" not in name)]
+        self.assertGreater(len(weak), 7)
+        for name in weak:
+            self.assertEqual(found[name]["finding"], "not offered", name)
         return found
 
     @unittest.skipIf(SANITIZER, "looks at OpenSSL's answers, once is enough")
