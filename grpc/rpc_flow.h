@@ -1,4 +1,5 @@
-/* The contract's methods: rpc_call <-> struct request. */
+/* The contract's methods: rpc_call <-> struct request. The handler is static and constant; its
+ * functions are called as rpc_call.h says, on the thread of the call's worker. */
 #ifndef WEIR_GRPC_RPC_FLOW_H
 #define WEIR_GRPC_RPC_FLOW_H
 

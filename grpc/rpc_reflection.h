@@ -1,7 +1,9 @@
 /* grpc.reflection.v1 and v1alpha: what can be called here, for grpcurl and its like. Debug builds
  * with --debug only (S2, S3); not of the pipeline, not logged.
  *
- * Protocol: grpc/reflection/v1/reflection.proto and doc/server-reflection.md of gRPC. */
+ * Protocol: grpc/reflection/v1/reflection.proto and doc/server-reflection.md of gRPC. The handlers
+ * are static and constant; their functions are called as rpc_call.h says, on the thread of the
+ * call's worker. */
 #ifndef WEIR_GRPC_RPC_REFLECTION_H
 #define WEIR_GRPC_RPC_REFLECTION_H
 

@@ -16,6 +16,7 @@ struct rest_worker;
 
 struct rest_settings {
     size_t max_body_bytes;
+    uint64_t held_bytes; /* of requests over HTTP/1.1 in part, of one worker; 0: any */
     bool http2;
     /* A body up to this is read before it is refused, over HTTP/2: h2o cannot answer before. What
      * one connection may have held of them is the guard's to bound. */
@@ -65,9 +66,7 @@ void rest_worker_drain(struct rest_worker *worker);
 void rest_worker_cut(struct rest_worker *worker);
 /* Ends what is left: pending requests are abandoned, sockets shut down. */
 void rest_worker_abort(struct rest_worker *worker);
-/* Connections still open. */
-size_t rest_worker_connections(const struct rest_worker *worker);
-/* When rest_worker_connections is 0 and before the loop is closed. */
+/* When no connection is left: each has been told by `closed`. Before the loop is closed. */
 void rest_worker_free(struct rest_worker *worker);
 
 #endif

@@ -34,9 +34,10 @@ static tick_ms end_of(const struct rest_connection *connection)
 static tick_ms end_of_http2(struct rest_connection *connection, tick_ms now_ms)
 {
     const struct rest_worker *worker = connection->worker;
-    if (connection->socket->bytes_read != connection->bytes_seen)
+    /* h2o sets this at each read, to how much came, and has no use for it afterwards. */
+    if (connection->socket->bytes_read > 0)
         connection->active_ms = now_ms;
-    connection->bytes_seen = connection->socket->bytes_read;
+    connection->socket->bytes_read = 0;
     tick_ms last_ms = worker->drained_ms + HALF_READ_MS;
     tick_ms end_ms = connection->active_ms + LINGER_MS;
     return worker->cut ? 0 : end_ms < last_ms ? end_ms : last_ms;

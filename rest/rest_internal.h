@@ -60,8 +60,10 @@ struct rest_worker {
 /* What the sweep has seen of a connection. */
 struct rest_patience {
     tick_ms since_ms;      /* when what is awaited began */
+    uint64_t from_bytes;   /* what had been received by then */
     enum rest_waits waits; /* for what */
     bool served;           /* it has had a request */
+    bool shut;             /* and is only still to be closed */
 };
 
 struct rest_connection {
@@ -75,7 +77,6 @@ struct rest_connection {
     bool http2;
     struct rest_patience patience;
     tick_ms active_ms; /* when it came in, or its last response ended */
-    size_t bytes_seen; /* of its input; the drain's, for HTTP/2 */
     int held;          /* the socket once more, since h2o closes its own; -1: it will not linger */
     size_t bytes_before_last; /* written up to the last answer behind which it went on */
     bool client_ends;         /* the client asked for its end, and has said all */

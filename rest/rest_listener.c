@@ -167,11 +167,6 @@ void rest_worker_adopt_relayed(struct rest_worker *worker, int fd,
     accept_connection(worker, connection);
 }
 
-size_t rest_worker_connections(const struct rest_worker *worker)
-{
-    return worker->n_connections;
-}
-
 void rest_worker_free(struct rest_worker *worker)
 {
     must(worker->n_connections == 0);

@@ -182,11 +182,24 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
         respond(connection, reading, &request);
 }
 
+/* Makes room for one who may be a probe: the oldest has had the most time. */
+static void end_oldest(struct admin *admin)
+{
+    struct admin_connection *oldest = NULL;
+    for (struct admin_connection *at = admin->connections; at != NULL; at = at->next)
+        if (!uv_is_closing((uv_handle_t *)&at->tcp))
+            oldest = at;
+    if (oldest != NULL)
+        end(oldest);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct admin *admin = listener->data;
     if (status < 0)
         return;
+    if (admin->n_connections >= MOST_CONNECTIONS)
+        end_oldest(admin);
     struct admin_connection *connection = calloc(1, sizeof *connection);
     must(connection != NULL);
     connection->admin = admin;
@@ -201,7 +214,6 @@ static void on_connection(uv_stream_t *listener, int status)
     admin->connections = connection;
     admin->n_connections++;
     if (uv_accept(listener, (uv_stream_t *)&connection->tcp) != 0 ||
-        admin->n_connections > MOST_CONNECTIONS ||
         uv_read_start((uv_stream_t *)&connection->tcp, give_room, on_read) != 0) {
         end(connection);
         return;

@@ -24,8 +24,8 @@ bool balancers_any(const struct cidr_list *balancers);
  * client that it names into *peer. */
 MUST_USE enum introduction balancers_introduce(const struct cidr_list *balancers, int fd,
                                                struct peer *peer);
-/* For a lobby: how many bytes have to have come before balancers_introduce can tell more; 0: it
- * can. */
+/* For a lobby: how many bytes have to have come for the next look to be worth it; 0: enough have.
+ */
 size_t balancers_look(int fd);
 
 #endif

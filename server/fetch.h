@@ -1,8 +1,8 @@
 /* One small document by HTTP GET, for threads that may block.
  *
- * https, or http where the URL says so (the settings allow that on loopback only); certificates are
- * checked; redirects, proxies out of the environment and compression are not followed, used, asked
- * for. llm_global_init has prepared libcurl. */
+ * By https, or by http where the URL says so (the settings allow that on loopback only), with the
+ * rules of shared/llm/curl_rules.h: a redirect is not followed, it is a failure. The caller owns
+ * all that it passes in. Any thread, once llm_global_init has prepared libcurl. */
 #ifndef WEIR_SERVER_FETCH_H
 #define WEIR_SERVER_FETCH_H
 

@@ -75,6 +75,7 @@ void relay_end(struct relay *relay)
     if (relay->ending)
         return;
     relay->ending = true;
+    relay_weigh(relay);
     timers_cancel(relay->guard->timers, &relay->timer);
     uv_close((uv_handle_t *)&relay->wire_poll, on_closed);
     if (relay->inside >= 0)
@@ -91,6 +92,7 @@ void relay_linger(struct relay *relay)
     if (relay->state == RELAY_LINGERING)
         return;
     relay->state = RELAY_LINGERING;
+    relay_weigh(relay);
     relay->up.ended = relay->up.shut = true;
     relay->down.ended = true;
     free(relay->up.at);

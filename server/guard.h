@@ -29,11 +29,12 @@ struct guard_settings {
     uint64_t read_ms;      /* for a client to read something of what waits for it */
     uint64_t idle_ms;      /* without a byte from either side */
     uint64_t age_ms;       /* of a connection in all */
-    uint64_t leave_ms;  /* age at which REST's HTTP/2 is asked to leave; the C core asks itself */
-    uint64_t linger_ms; /* for a client to hear a farewell */
-    bool rules;         /* watch the HTTP/2 of gRPC; false: only pass it on. REST's always is */
-    uint64_t rest_body_bytes; /* of the bodies that are held for one connection of it at most */
-    struct tls *tls;          /* NULL: plain text */
+    uint64_t leave_ms;   /* age at which REST's HTTP/2 is asked to leave; the C core asks itself */
+    uint64_t linger_ms;  /* for a client to hear a farewell */
+    bool rules;          /* watch the HTTP/2 of gRPC; false: only pass it on. REST's always is */
+    uint64_t body_bytes; /* of the bodies that are held for one connection at most */
+    uint64_t held_bytes; /* of bodies and streams for all connections of this guard; 0: any */
+    struct tls *tls;     /* NULL: plain text */
     /* One end of a pair is the callee's from here on; `certificate` is NULL or a reference that
      * becomes the callee's. */
     void (*to_rpc)(void *context, int fd, const struct peer *peer, struct certificate *certificate);

@@ -1,5 +1,5 @@
-/* Watches the frames of one HTTP/2 connection (RFC 9113) that is relayed on: what the
- * client says has to be HTTP/2 as far as frames and header syntax go, and stay within the rules of
+/* Watches the frames of one HTTP/2 connection (RFC 9113) that is relayed on: what the client says
+ * has to be HTTP/2 as far as frames and header syntax go, and stay within the rules of
  * guard_rules.def; what the server says is counted along.
  *
  * Both sides are fed the bytes in the order in which they are relayed, in any pieces. Nothing is

@@ -36,8 +36,10 @@ struct relay {
     struct guard_frames frames;
     struct timer timer;
     tick_ms born_ms, active_ms, read_ms; /* read: when the client last took something */
-    tick_ms slow_ms;  /* since when bytes wait for the inside; TICK_NEVER: none do */
-    uint32_t dropped; /* bytes, while lingering */
+    tick_ms slow_ms;     /* since when bytes wait for the inside; TICK_NEVER: none do */
+    uint32_t dropped;    /* bytes, while lingering */
+    uint64_t unanswered; /* bytes of HTTP/1.1 since the inside last said something */
+    uint64_t weight;     /* what is held for it behind the guard, in bytes */
     uint8_t state, use;
     bool rpc;          /* it is for the C core */
     bool http2;        /* it is that, for REST */
@@ -56,6 +58,7 @@ struct guard {
     guard_to_rest to_rest;
     void *rest_context;
     struct relay *relays;
+    uint64_t weight; /* of all relays */
     bool draining;
     tick_ms lines_from_ms; /* log lines are bounded in each second */
     unsigned lines;
@@ -73,9 +76,18 @@ void relay_end(struct relay *relay);
 /* Sets the timer to when something may be due. */
 void relay_set_timer(struct relay *relay, tick_ms now_ms);
 
+/* guard_weight.c */
+/* Takes down what is held for the relay now. */
+void relay_weigh(struct relay *relay);
+/* While more is held for all than may be, ends the one that holds the most. */
+void guard_lighten(struct guard *guard);
+
 /* guard_relay.c */
-/* Moves what can be moved and waits for the rest. The relay may be ending afterwards. */
+/* Moves what can be moved and waits for the rest. The relay, or another, may be ending afterwards.
+ */
 void relay_move(struct relay *relay);
+/* The same for this relay alone. */
+void relay_turn(struct relay *relay);
 /* Puts bytes behind what waits for the client; there has to be room. */
 void relay_tell(struct relay *relay, const char *bytes, size_t len);
 /* Tells a client that it shall leave, once, as soon as a frame may be put in. */

@@ -134,6 +134,16 @@ static bool may_read_wire(const struct relay *relay)
     return relay->state == RELAY_OPENING || relay->up.len == 0;
 }
 
+/* h2o bounds a body of HTTP/1.1, but not what frames its chunks. */
+static enum guard_rule look_up(struct relay *relay, struct span bytes)
+{
+    uint64_t most = relay->guard->settings.body_bytes;
+    if (relay->framed)
+        return guard_frames_client(&relay->frames, bytes, relay->active_ms);
+    relay->unanswered += bytes.len;
+    return relay->rpc || most == 0 || relay->unanswered <= most ? GUARD_FINE : GUARD_BODIES;
+}
+
 /* False: the relay is over, or has been told to end. */
 static bool pull_up(struct relay *relay)
 {
@@ -150,11 +160,7 @@ static bool pull_up(struct relay *relay)
             return relay->inside >= 0;
         }
         relay->active_ms = tick_now_ms();
-        enum guard_rule rule =
-            relay->framed
-                ? guard_frames_client(&relay->frames, span_make(guard->bytes, (size_t)got),
-                                      relay->active_ms)
-                : GUARD_FINE;
+        enum guard_rule rule = look_up(relay, span_make(guard->bytes, (size_t)got));
         if (rule != GUARD_FINE) {
             relay_refuse(relay, rule);
             return true;
@@ -188,6 +194,7 @@ static bool pull_down(struct relay *relay)
         }
         relay->active_ms = tick_now_ms();
         relay->spoke = true;
+        relay->unanswered = 0;
         struct span bytes = span_make(guard->bytes, (size_t)got);
         enum guard_rule rule = relay->framed
                                    ? guard_frames_server(&relay->frames, bytes, relay->active_ms)
@@ -261,8 +268,7 @@ static bool shake(struct relay *relay)
     relay->http2 =
         relay->use == TLS_REST_2 && (relay->wire.ssl == NULL || tls_speaks_h2(relay->wire.ssl));
     relay->framed = relay->http2 || (relay->rpc && relay->guard->settings.rules);
-    if (relay->http2)
-        relay->frames.streams.most_bytes = relay->guard->settings.rest_body_bytes;
+    relay->frames.streams.most_bytes = relay->guard->settings.body_bytes;
     relay->state = RELAY_OPENING;
     return relay->framed || relay_connect(relay);
 }
@@ -310,14 +316,21 @@ static bool move_all(struct relay *relay)
     return relay->state != RELAY_LINGERING || say_good_bye(relay);
 }
 
-void relay_move(struct relay *relay)
+void relay_turn(struct relay *relay)
 {
     if (!move_all(relay)) {
         relay_end(relay);
         return;
     }
+    relay_weigh(relay);
     wait_for_more(relay);
     relay_set_timer(relay, relay->active_ms);
+}
+
+void relay_move(struct relay *relay)
+{
+    relay_turn(relay);
+    guard_lighten(relay->guard);
 }
 
 void on_relay_wire(uv_poll_t *poll, int status, int events)

@@ -33,13 +33,23 @@ struct guard_stream *guard_streams_add(struct guard_streams *streams, uint32_t i
         must(streams->all != NULL);
     }
     struct guard_stream *stream = &streams->all[streams->count++];
+    streams->owed++;
     *stream = (struct guard_stream){.id = id & 0x7fffffff,
                                     .opened_ds = tenths_of(streams, now_ms) & TENTHS};
     return stream;
 }
 
+static void no_longer_owed(struct guard_streams *streams, const struct guard_stream *stream)
+{
+    if (stream->client_ended != 0)
+        return;
+    streams->owed--;
+    streams->owed_bytes -= stream->bytes;
+}
+
 void guard_streams_remove(struct guard_streams *streams, struct guard_stream *stream)
 {
+    no_longer_owed(streams, stream);
     streams->bytes -= stream->bytes;
     *stream = streams->all[--streams->count];
 }
@@ -48,6 +58,7 @@ bool guard_streams_take(struct guard_streams *streams, struct guard_stream *stre
 {
     stream->bytes += bytes; /* wraps in a stream of 4 GiB: what is taken off is what was put on */
     streams->bytes += bytes;
+    streams->owed_bytes += stream->client_ended == 0 ? bytes : 0;
     return streams->most_bytes == 0 || streams->bytes <= streams->most_bytes;
 }
 
@@ -59,6 +70,7 @@ static void remove_if_over(struct guard_streams *streams, struct guard_stream *s
 
 void guard_streams_client_ends(struct guard_streams *streams, struct guard_stream *stream)
 {
+    no_longer_owed(streams, stream);
     stream->client_ended = 1;
     remove_if_over(streams, stream);
 }

@@ -19,10 +19,15 @@ struct guard_stream {
 struct guard_streams {
     struct guard_stream *all; /* owned */
     uint32_t count, capacity;
+    uint32_t owed;       /* of them, those that their clients have not ended */
+    uint64_t owed_bytes; /* of the bodies of these */
     uint64_t bytes;      /* of the bodies of all */
     uint64_t most_bytes; /* 0: any */
     uint64_t excused_ms; /* time that counts for no client, in all */
 };
+
+/* What a stream takes behind the guard, besides its body. */
+enum { GUARD_STREAM_BYTES = 16 * 1024 };
 
 void guard_streams_fini(struct guard_streams *streams);
 /* NULL: it is not open. Valid until the next call that changes the streams. */

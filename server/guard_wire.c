@@ -6,6 +6,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void count_key_updates(int written, int version, int type, const void *bytes, size_t len,
+                              SSL *ssl, void *context)
+{
+    struct guard_wire *wire = context;
+    (void)version;
+    (void)ssl;
+    if (written == 0 && type == SSL3_RT_HANDSHAKE && len > 0 &&
+        *(const unsigned char *)bytes == SSL3_MT_KEY_UPDATE)
+        wire->key_updates++;
+}
+
 void guard_wire_init(struct guard_wire *wire, int fd, SSL_CTX *context)
 {
     *wire = (struct guard_wire){.fd = fd};
@@ -14,6 +25,11 @@ void guard_wire_init(struct guard_wire *wire, int fd, SSL_CTX *context)
     wire->ssl = SSL_new(context);
     must(wire->ssl != NULL && SSL_set_fd(wire->ssl, fd) == 1);
     SSL_set_accept_state(wire->ssl);
+    /* Else OpenSSL would read on behind each record that is none of data, for as long as they come.
+     */
+    (void)SSL_clear_mode(wire->ssl, SSL_MODE_AUTO_RETRY);
+    SSL_set_msg_callback(wire->ssl, count_key_updates);
+    SSL_set_msg_callback_arg(wire->ssl, wire);
 }
 
 void guard_wire_fini(struct guard_wire *wire)
@@ -61,6 +77,7 @@ ssize_t guard_wire_read(struct guard_wire *wire, char *to, size_t len)
         return result_of(recv(wire->fd, to, len, 0));
     size_t got = 0;
     int last = 1;
+    unsigned records = 0;
     wire->wants_write = false;
     ERR_clear_error();
     do { /* a record at a time, and none in part: nothing would tell about the rest */
@@ -68,7 +85,9 @@ ssize_t guard_wire_read(struct guard_wire *wire, char *to, size_t len)
         if (last <= 0)
             break;
         got += (size_t)last;
-    } while (len - got >= WIRE_RECORD_BYTES);
+    } while (len - got >= WIRE_RECORD_BYTES && ++records < WIRE_RECORDS);
+    if (wire->key_updates > WIRE_KEY_UPDATES)
+        return WIRE_BROKEN;
     int reason = last <= 0 ? why(wire, last) : WIRE_AGAIN;
     return got > 0 ? (ssize_t)got : reason;
 }

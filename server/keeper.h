@@ -3,7 +3,9 @@
  *
  * What cannot be fetched, read or used leaves the last good keys in place, is logged, and is tried
  * again. A token with an unknown key id brings a fetch forward, at most once in `ask_floor_ms`
- * however many such tokens come; requests that ask meanwhile are told when it has ended. */
+ * however many such tokens come; requests that ask meanwhile are told when it has ended.
+ *
+ * The main thread starts and stops it. */
 #ifndef WEIR_SERVER_KEEPER_H
 #define WEIR_SERVER_KEEPER_H
 

@@ -19,7 +19,7 @@ struct lobby {
     uv_loop_t *loop;
     uint64_t wait_ms; /* for the first bytes */
     /* Looks at them, and reads none: returns how many bytes, more than there are, have to have come
-     * for the next look to tell more; 0: they tell enough. */
+     * for the next look to be worth it; 0: they tell enough. */
     size_t (*look)(int fd);
     /* A connection leaves, `fd` is the callee's from here on. Not `decided`: it was given up. The
      * lobby no longer knows it. Never called from inside lobby_enter or lobby_clear. */

@@ -21,8 +21,8 @@ enum {
 enum proxy_header_result { PROXY_HEADER_WHOLE, PROXY_HEADER_PART, PROXY_HEADER_BAD };
 
 struct proxy_header {
-    /* WHOLE: its length. PART: as many bytes, which are more than there are, have to have come
-     * before another look can tell more. */
+    /* WHOLE: its length. PART: as many bytes, which are more than there are, have to have come for
+     * it to be whole; that it is bad may show before. */
     size_t bytes;
     /* It names a client. If not (LOCAL, UNKNOWN, or what is neither TCP over IPv4 nor over IPv6),
      * who connected is the client. */

@@ -14,12 +14,19 @@ enum {
 
 enum { MOST_QUEUES = 4 };
 
-/* Of bodies that one HTTP/2 connection of REST may have held: a few of the largest, or many small
- * ones. */
-static uint64_t rest_body_bytes(const struct config *config)
+/* Of bodies that one HTTP/2 connection may have held: a few of the largest, or many small ones. */
+static uint64_t http2_body_bytes(const struct config *config)
 {
     const uint64_t usual = 16ULL << 20;
     return 2 * config->max_body_bytes > usual ? 2 * config->max_body_bytes : usual;
+}
+
+/* Of what a worker may hold for all its connections: its share, but enough for a few of them. */
+static uint64_t held_bytes(const struct config *config)
+{
+    uint64_t share = config->max_requests_bytes / config->workers;
+    uint64_t least = 2 * http2_body_bytes(config);
+    return share > least ? share : least;
 }
 
 bool wiring_guarded(const struct config *config)
@@ -33,7 +40,8 @@ struct rest_settings wiring_rest(const struct config *config)
     return (struct rest_settings){
         .http2 = config->rest_http2,
         .max_body_bytes = config->max_body_bytes,
-        .http2_body_bytes = rest_body_bytes(config),
+        .held_bytes = held_bytes(config),
+        .http2_body_bytes = http2_body_bytes(config),
         .keep_alive_timeout_ms = config->keep_alive_timeout_ms,
         .head_timeout_ms = config->head_timeout_ms,
         .body_timeout_ms = config->body_timeout_ms,
@@ -57,7 +65,8 @@ struct guard_settings wiring_guard(const struct config *config)
         /* The C core asks clients to leave first, and waits for their calls. */
         .age_ms = RPC_AGE_MS + 2 * (config->request_timeout_ms + config->read_timeout_ms),
         .leave_ms = RPC_AGE_MS,
-        .rest_body_bytes = rest_body_bytes(config),
+        .body_bytes = http2_body_bytes(config),
+        .held_bytes = held_bytes(config),
         .linger_ms = LINGERING_MS,
         .rules = config->grpc_guard,
     };

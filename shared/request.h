@@ -100,8 +100,6 @@ void request_fini(struct request *request);
 void request_identify(struct request *request);
 /* Adds a note for the response; before it is sent. At most REQUEST_NOTES of them. */
 void request_note(struct request *request, const char *name, struct span value);
-/* The first value of a request header or metadata key; empty when there is none. */
-struct span request_metadata(const struct request *request, const char *name);
 /* Walks the pipeline. finish may be called before this returns. */
 void request_begin(struct request *request);
 /* Ends a request that did not pass the transport (no route, wrong method, too large, ...), or that

@@ -1,4 +1,5 @@
-/* How a request ends: the row of verdict.def and what this one request adds to it. */
+/* How a request ends: the row of verdict.def and what this one request adds to it. By value; its
+ * texts live as long as the request. Pure; any thread. */
 #ifndef WEIR_VERDICT_H
 #define WEIR_VERDICT_H
 

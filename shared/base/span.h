@@ -1,5 +1,5 @@
 /* A view of bytes that somebody else owns: a pointer and a length, not NUL-terminated. It lives as
- * long as what it points into; each function that returns or keeps one says what that is. */
+ * long as what it points into; each function that returns or keeps one says what that is. Pure. */
 #ifndef WEIR_BASE_SPAN_H
 #define WEIR_BASE_SPAN_H
 

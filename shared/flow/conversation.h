@@ -1,7 +1,7 @@
 /* What is said to a model: roles, texts and images, and how it should answer.
  *
- * A conversation and everything it points to live in the request's arena or is static. The
- * client reads it only inside llm_start, but for the schema. */
+ * A conversation and all that it points to live in the request's arena or are static, and belong to
+ * that request's thread. The client reads them only inside llm_start, but for the schema. */
 #ifndef WEIR_FLOW_CONVERSATION_H
 #define WEIR_FLOW_CONVERSATION_H
 

@@ -1,4 +1,5 @@
-/* The parts of the dialect of Anthropic's messages; see dialect.h. */
+/* The parts of the dialect of Anthropic's messages. Pure, and with the rules of dialect.h.
+ * Source: docs.anthropic.com, API reference, Messages. */
 #ifndef WEIR_LLM_ANTHROPIC_H
 #define WEIR_LLM_ANTHROPIC_H
 

@@ -1,4 +1,5 @@
-/* The parts of the dialect of Gemini's generateContent; see dialect.h. */
+/* The parts of the dialect of Gemini's generateContent. Pure, and with the rules of dialect.h.
+ * Source: ai.google.dev, API reference, generateContent and streamGenerateContent. */
 #ifndef WEIR_LLM_GEMINI_H
 #define WEIR_LLM_GEMINI_H
 

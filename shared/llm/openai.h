@@ -1,4 +1,5 @@
-/* The parts of the dialect of OpenAI's chat completions; see dialect.h. */
+/* The parts of the dialect of OpenAI's chat completions. Pure, and with the rules of dialect.h.
+ * Source: platform.openai.com, API reference, Chat Completions. */
 #ifndef WEIR_LLM_OPENAI_H
 #define WEIR_LLM_OPENAI_H
 

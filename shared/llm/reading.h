@@ -1,4 +1,5 @@
-/* What the readers of the dialects share: JSON with suspicion, and reasons without prose. */
+/* What the readers of the dialects share: JSON with suspicion, and reasons without prose. Pure; any
+ * thread, each on its own objects. */
 #ifndef WEIR_LLM_READING_H
 #define WEIR_LLM_READING_H
 

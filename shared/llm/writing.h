@@ -1,4 +1,5 @@
-/* What the writers of the dialects share. Texts of parts and conversations are UTF-8. */
+/* What the writers of the dialects share. Texts of parts and conversations are UTF-8. Pure; any
+ * thread, each on its own objects; what is returned lives as long as the text that was given. */
 #ifndef WEIR_LLM_WRITING_H
 #define WEIR_LLM_WRITING_H
 

@@ -57,13 +57,6 @@ void request_note(struct request *request, const char *name, struct span value)
     request->notes[request->n_notes++] = (struct request_note){.name = name, .value = value};
 }
 
-struct span request_metadata(const struct request *request, const char *name)
-{
-    struct span value = SPAN_EMPTY;
-    (void)request->port->metadata(request, name, &value, 1);
-    return value;
-}
-
 /* A model that was asked and did not answer in the server's time is to blame for it; in the
  * client's own, shorter time it is not. */
 static void deadline_passed(struct timer *timer, tick_ms now_ms)

@@ -5,11 +5,6 @@ static const char *const names[ALGORITHM_COUNT] = {
     [ALGORITHM_EDDSA] = "EdDSA", [ALGORITHM_HS256] = "HS256",
 };
 
-const char *algorithm_name(enum algorithm algorithm)
-{
-    return names[algorithm];
-}
-
 enum algorithm algorithm_find(struct span name)
 {
     unsigned i = 0;

@@ -23,9 +23,7 @@ static inline algorithm_set algorithm_bit(enum algorithm algorithm)
     return 1U << algorithm;
 }
 
-/* "RS256" and so on. */
-const char *algorithm_name(enum algorithm algorithm);
-/* By the exact name, case included; ALGORITHM_COUNT for anything else. */
+/* By the exact name ("RS256"), case included; ALGORITHM_COUNT for anything else. */
 enum algorithm algorithm_find(struct span name);
 /* A comma-separated list; at least one, each known, none twice. False: *bad is the item at fault.
  */

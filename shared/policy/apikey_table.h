@@ -1,4 +1,5 @@
-/* The table of API keys from inside, for the two files that make and read it. */
+/* The table of API keys from inside, for the two files that make and read it. Constant once it is
+ * made, but for the count of references; then any thread may read it. */
 #ifndef WEIR_POLICY_APIKEY_TABLE_H
 #define WEIR_POLICY_APIKEY_TABLE_H
 

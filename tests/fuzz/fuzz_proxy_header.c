@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         must(header.bytes > len && header.bytes <= PROXY_HEADER_MOST_BYTES);
     }
-    must(len <= size || at_once == PROXY_HEADER_PART);
+    must(len <= size || at_once != PROXY_HEADER_WHOLE);
     must(looks <= PROXY_HEADER_LINE_BYTES + 2);
     /* Without its last byte it is not whole. */
     if (at_once == PROXY_HEADER_WHOLE) {

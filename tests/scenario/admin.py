@@ -1,4 +1,5 @@
 """The admin listener (O4): metrics that Prometheus reads, probes, and nothing on the public port."""
+import contextlib
 import os
 import re
 import shutil
@@ -290,6 +291,14 @@ class Listener(Scenario):
             connection.close()
         self.assertLess(time.monotonic() - begin, slow(8))
         wait_until(self.admin.lives, 5, "room for one more")
+
+    def test_who_holds_all_places_does_not_keep_a_probe_out(self):
+        with contextlib.ExitStack() as stack:
+            for _ in range(40):
+                stack.enter_context(self.weir.connect(self.weir.admin_port)).sendall(b"GET /me")
+            begin = time.monotonic()
+            self.assertEqual(self.admin.ask("/live")[0], 200)
+            self.assertLess(time.monotonic() - begin, slow(1))
 
     def test_a_head_without_end(self):
         with self.weir.connect(self.weir.admin_port) as connection:

@@ -27,6 +27,13 @@ class Breaker(Scenario):
         self.assert_ends(call("TellStory", {}), 503, "UNAVAILABLE")
         self.assertEqual(model.requests, before, "the model was asked")
 
+    def open_and_recover(self, model, weir, call):
+        """Five failures, and the time until a probe may go; the model goes on failing."""
+        model.behave("status", status=500)
+        for _ in range(5):
+            call("TellJoke", {})
+        wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time")
+
     def test_opens_for_both_protocols_and_recovers(self):
         for mode, rpc in (({"mode": "status", "status": 500}, "TellJoke"),
                           ({"mode": "reset"}, "TellStory"), ({"mode": "cut"}, "TellStory"),
@@ -53,10 +60,7 @@ class Breaker(Scenario):
     def test_one_probe_alone_decides(self):
         with FakeUpstream() as model, self.start(model) as weir:
             rest, rpc = both(weir)
-            model.behave("status", status=500)
-            for _ in range(5):
-                rest("TellJoke", {})
-            wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time")
+            self.open_and_recover(model, weir, rest)
             model.behave("slow", delay_s=0.5)
             calls = [rpc.start("TellJoke") for _ in range(10)]
             codes = sorted(call.code().name for call in calls)
@@ -67,10 +71,7 @@ class Breaker(Scenario):
     def test_a_probe_that_fails_opens_it_again(self):
         with FakeUpstream() as model, self.start(model) as weir:
             rest, rpc = both(weir)
-            model.behave("status", status=500)
-            for _ in range(5):
-                rest("TellJoke", {})
-            wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time")
+            self.open_and_recover(model, weir, rest)
             self.assertFalse(rpc("TellJoke", {}).ok)
             self.assertEqual(model.requests, 6)
             self.check_refused(model, rest)
@@ -99,10 +100,7 @@ class Breaker(Scenario):
     def test_a_429_in_place_of_a_probe_frees_its_place(self):
         with FakeUpstream() as model, self.start(model) as weir:
             rest, rpc = both(weir)
-            model.behave("status", status=500)
-            for _ in range(5):
-                rest("TellJoke", {})
-            wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time")
+            self.open_and_recover(model, weir, rest)
             model.behave("status", status=429)
             self.assertFalse(rest("TellJoke", {}).ok)
             model.behave("ok")

@@ -8,6 +8,7 @@ import time
 import unittest
 
 from callers import ask, bearer
+from bad_tokens import bad_contents
 from harness import BINARY, Scenario, Weir, both, main, over_both, run_once, wait_until
 from tokens import REQUIRED, SECRET, Key, api_key, b64, claims, hs256
 
@@ -121,6 +122,7 @@ class Tokens(Closed):
             "not base64url": "a+/=.b.c",
             "array": RSA.token("[1]"),
             "long": RSA.token(claims(x="x" * 8000)),
+            **bad_contents(RSA, OTHER),
         }
         for name, token in bad.items():
             with self.subTest(name):

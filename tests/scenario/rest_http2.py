@@ -35,7 +35,7 @@ class Connection:
 
     def __init__(self, weir):
         self.socket = weir.connect()
-        self.rest = b""
+        self.rest, self.came = b"", []
         self.send(http2.opening() + http2.frame(8, 0, 0, struct.pack(">I", 1 << 30)))
 
     def __enter__(self):
@@ -51,6 +51,8 @@ class Connection:
         """Those that come until the end, or nothing for so long."""
         self.socket.settimeout(slow(seconds))
         while True:
+            while self.came:  # one at a time: who stops at one finds the others here
+                yield self.came.pop(0)
             try:
                 part = self.socket.recv(65536)
             except (TimeoutError, ConnectionError):
@@ -58,9 +60,8 @@ class Connection:
             if not part:
                 return
             self.rest += part
-            found = http2.frames(self.rest)
-            self.rest = self.rest[sum(9 + len(f[3]) for f in found):]
-            yield from found
+            self.came = http2.frames(self.rest)
+            self.rest = self.rest[sum(9 + len(f[3]) for f in self.came):]
 
     def until(self, kind, stream=None, flag=0):
         """The frames up to one of this kind."""
@@ -237,6 +238,21 @@ class Drain(unittest.TestCase):
                 self.assertIn(b'"done":true', rest)
             self.assertEqual(weir.wait(), 0)
             self.assertFalse(weir.events("drain_cut_short"))
+
+    def test_a_body_on_its_way_comes_whole(self):
+        """In pieces of one size: that something comes is seen, not how much."""
+        with Weir(ON) as weir, Connection(weir) as connection:
+            piece = http2.frame(http2.DATA, 0, 1, b" " * 100)
+            block = head("/tell-joke", ("content-type", "application/json"))
+            connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
+            for i in range(24):
+                if i == 2:
+                    weir.signal(signal.SIGTERM)
+                connection.send(piece)
+                time.sleep(0.1)
+            connection.send(http2.frame(http2.DATA, http2.END_STREAM, 1, b"{}"))
+            self.assertIn(b"joke", connection.answer(1))
+            self.assertEqual(weir.wait(), 0)
 
     def test_one_who_does_not_go_is_ended(self):
         with Weir({**ON, "SHUTDOWN_GRACE": "6s"}) as weir, Connection(weir) as connection:

@@ -179,6 +179,19 @@ class Plain(TlsCase):
                 connection.close()
             wait_until(lambda: weir.open_files() <= before + 3, 5, "the end of 20 connections")
 
+    def test_a_chunk_without_end(self):
+        """h2o drops the extension of a chunk, and would go on for ever."""
+        with self.weir() as weir, self.connect(weir.port, self.context()) as connection:
+            connection.sendall(JOKE.split(b"Content-Length")[0] +
+                               b"Transfer-Encoding: chunked\r\n\r\n1;")
+            with self.assertRaises(OSError):
+                for _ in range(1000):
+                    connection.sendall(b"a" * 65_536)
+            wait_until(lambda: weir.events("connection_ended"), 5, "the end")
+            self.assertEqual(weir.events("connection_ended")[0]["rule"], "body_bytes")
+            with self.connect(weir.port, self.context()) as other:
+                self.assertIn(b" 200 ", self.joke(other))
+
     def test_the_health_check_of_containers(self):
         for ca in ("", self.authority.cert):
             with self.weir(TLS_CLIENT_CA_FILE=ca) as weir:

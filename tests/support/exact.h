@@ -13,7 +13,7 @@
 /* The caller's, until exact_free. */
 static inline struct span exact_copy(struct span text)
 {
-    must(text.len <= PTRDIFF_MAX); /* for the compiler, which sees no bound in a fuzzer */
+    must(text.len <= PTRDIFF_MAX); /* which the compiler cannot know */
     char *copy = malloc(text.len > 0 ? text.len : 1);
     must(copy != NULL);
     if (text.len > 0)

@@ -165,7 +165,7 @@ static void test_bodies_that_rest_holds(void **state)
 {
     static char payload[1000];
     (void)state;
-    settings.rest_body_bytes = sizeof payload;
+    settings.body_bytes = sizeof payload;
     open_rest();
     say_frame(client, HEADERS, 4, 1, "\x83", 1);
     say_frame(client, DATA, 0, 1, payload, sizeof payload);

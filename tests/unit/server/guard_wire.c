@@ -4,18 +4,23 @@
 #include "tests/unit/server/loop_kit.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/x509.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 enum { ROOM = 4 * WIRE_RECORD_BYTES };
+/* TLS 1.3: the head of a record, the type within it and its tag (RFC 8446, 5.2). */
+enum { RECORD_MORE = 5 + 1 + 16, KEY_UPDATE_BYTES = 5 };
 
 static struct guard_wire wire;
 static SSL_CTX *server_context, *client_context;
@@ -51,6 +56,7 @@ static int setup(void **state)
     client_context = SSL_CTX_new(TLS_client_method());
     client = SSL_new(client_context);
     assert_int_equal(SSL_set_fd(client, ends[0]), 1);
+    assert_int_equal(setsockopt(ends[0], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(fcntl(ends[i], F_SETFL, O_NONBLOCK), 0);
     guard_wire_init(&wire, ends[1], server_context);
@@ -135,6 +141,57 @@ static void test_the_end_behind_bytes(void **state)
     assert_int_equal(guard_wire_read(&wire, room, sizeof room), 0);
 }
 
+/* Waits until that much has come. */
+static void hear(int len)
+{
+    int there = 0;
+    while (there < len)
+        assert_int_equal(ioctl(wire.fd, FIONREAD, &there), 0);
+}
+
+/* As long as a client says byte after byte, everybody else on the loop would wait. */
+static void test_few_records_in_one_go(void **state)
+{
+    enum { SAID = 4 * WIRE_RECORDS };
+    (void)state;
+    for (size_t i = 0; i < SAID; i++)
+        say(1);
+    hear(SAID * (1 + RECORD_MORE));
+    for (size_t heard = 0; heard < SAID;) {
+        ssize_t got = guard_wire_read(&wire, room, sizeof room);
+        assert_true(got == WIRE_AGAIN || (got > 0 && got <= WIRE_RECORDS));
+        heard += got > 0 ? (size_t)got : 0;
+    }
+}
+
+static void update_keys(void)
+{
+    assert_int_equal(SSL_key_update(client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    assert_int_equal(SSL_do_handshake(client), 1);
+}
+
+/* Records that hold no data are read one in one go, for the same reason. */
+static void test_new_keys(void **state)
+{
+    ssize_t got;
+    (void)state;
+    for (unsigned i = 0; i < WIRE_KEY_UPDATES; i++)
+        update_keys();
+    say(5);
+    hear(WIRE_KEY_UPDATES * (KEY_UPDATE_BYTES + RECORD_MORE) + 5 + RECORD_MORE);
+    do {
+        unsigned before = wire.key_updates;
+        got = guard_wire_read(&wire, room, sizeof room);
+        assert_true(wire.key_updates <= before + 1);
+    } while (got == WIRE_AGAIN);
+    assert_int_equal(got, 5);
+    update_keys();
+    say(5);
+    while ((got = guard_wire_read(&wire, room, sizeof room)) == WIRE_AGAIN)
+        ;
+    assert_int_equal(got, WIRE_BROKEN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -143,6 +200,8 @@ int main(void)
         TEST(test_no_part_of_a_record_stays_behind),
         TEST(test_less_room_than_a_record),
         TEST(test_the_end_behind_bytes),
+        TEST(test_few_records_in_one_go),
+        TEST(test_new_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
