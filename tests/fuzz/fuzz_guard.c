@@ -34,6 +34,7 @@ static void compare(const struct guard_frames *a, const struct guard_frames *b)
     must(guard_frames_begun(a) == guard_frames_begun(b));
     must(a->streams.bytes == b->streams.bytes);
     must(a->streams.most_bytes == 0 || a->streams.bytes <= a->streams.most_bytes);
+    must(a->streams.owed <= a->streams.count && a->streams.owed_bytes <= a->streams.bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
