@@ -180,7 +180,7 @@ class WhatGoesByAddress(unittest.TestCase):
             self.assertEqual([is_open(connection) for connection in held],
                              [True, True, True, False, False, True])
             self.assertEqual(refused(weir, "max_connections_per_address"), 2)
-            self.assertEqual(weir.events("connection_refused")[0]["peer"], ADA)
+            self.assertEqual(logged(weir)["peer"], ADA)
             stack.close()
 
             def served():
@@ -234,6 +234,12 @@ class Forwarded(unittest.TestCase):
 
     def test_hops(self):
         self.check({"TRUSTED_HOPS": "1"}, ((line(ADA), f"{BOB}, {EVE}", EVE),))
+
+
+def logged(weir):
+    """The first line about a refusal; waits for it."""
+    wait_until(lambda: weir.events("connection_refused"), 5, "a line about the refusal")
+    return weir.events("connection_refused")[0]
 
 
 # name: (what is sent, the reason it is refused for)
@@ -349,7 +355,7 @@ class Operating(unittest.TestCase):
             for i, port in enumerate((behind.port, behind.grpc_port)):
                 self.assertEqual(weir.raw(HEALTH, port=port), b"")
                 self.assertEqual(refused(weir, "proxy_sender"), i + 1)
-            event = weir.events("connection_refused")[0]
+            event = logged(weir)
             self.assertEqual(event["peer"], "127.0.0.2")
             self.assertIn("PROXY_PROTOCOL", event["reason"])
 
