@@ -70,7 +70,8 @@ class Grpc(Hostile):
 
     def test_messages_without_end(self):
         since = len(self.weir.events("connection_ended"))
-        with self.attack("messages without end", least_s=2), self.weir.connect(self.target) as connection:
+        with self.attack("messages without end", least_s=2), \
+                self.weir.connect(self.target) as connection:
             streams = range(1, 200, 2)
             client = Windows(connection, streams)
             end = time.monotonic() + slow(10)
