@@ -20,6 +20,9 @@ class Breaker(Scenario):
         reply = weir.curl("/ready")
         return reply.status, [(r["class"], r["reason"]) for r in reply.json.get("reasons", [])]
 
+    def recovered(self, weir):
+        wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time", pause=0.1)
+
     def check_refused(self, model, call):
         before = model.requests
         outcome = self.assert_ends(call("TellJoke", {}), 503, "UNAVAILABLE")
@@ -32,7 +35,7 @@ class Breaker(Scenario):
         model.behave("status", status=500)
         for _ in range(5):
             call("TellJoke", {})
-        wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time")
+        self.recovered(weir)
 
     def test_opens_for_both_protocols_and_recovers(self):
         for mode, rpc in (({"mode": "status", "status": 500}, "TellJoke"),
@@ -50,7 +53,7 @@ class Breaker(Scenario):
                 self.assertEqual(self.ready(weir), (503, [("warn", "breaker_open")]))
                 self.assertEqual([e["provider"] for e in weir.events("breaker_opened")], ["openai"])
                 model.behave("ok")
-                wait_until(lambda: self.ready(weir)[0] == 200, 10, "the recovery time")
+                self.recovered(weir)
                 self.assert_ok(calls[0]("TellJoke", {}))
                 self.assertEqual(model.requests, 6)
                 wait_until(lambda: weir.events("breaker_closed"), 5, "the log line")  # noqa: B023

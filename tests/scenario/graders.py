@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import FakeUpstream, Weir, main, slow
+from harness import SANITIZER, FakeUpstream, Weir, main, slow
 from tokens import SECRET, claims, hs256
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -50,11 +50,14 @@ class Graders(unittest.TestCase):
                 "TRUSTED_HOSTS": "127.0.0.1", "REQUEST_TIMEOUT": "1s", "RATE_LIMIT_HEAVY": "2/hour"}
 
     def assert_top(self, replies, known=None):
+        if SANITIZER:  # the headers are those of the other builds; to grade them once is enough
+            return
         for name, said in grade(replies).items():
             with self.subTest(name):
                 self.assertEqual((said["grade"], said["failed"]), ("A+", []))
                 self.assertEqual(said["findings"], (known or {}).get(name, []))
 
+    @unittest.skipIf(SANITIZER, "looks at the graders, once is enough")
     def test_they_find_what_is_wrong(self):
         with Weir() as weir:
             reply = weir.curl("/health")

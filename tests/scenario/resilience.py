@@ -22,7 +22,7 @@ class Retries(Scenario):
     def setUp(self):
         super().setUp()
         for _ in range(30):  # pays for the retries
-            self.assert_ok(self.rest("PirateChat", {}))
+            self.assert_ok(self.rpc("PirateChat", {}))
 
     def line(self, call, rpc, name):
         before = self.model.requests

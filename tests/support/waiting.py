@@ -10,13 +10,13 @@ def slow(seconds):
     return seconds * SLOWNESS
 
 
-def wait_until(true, seconds, what="the condition"):
-    """Waits until true() holds; the test fails when it does not in time."""
+def wait_until(true, seconds, what="the condition", pause=0.01):
+    """Waits until true() holds, with a pause between looks; the test fails when it does not in time."""
     end = time.monotonic() + slow(seconds)
     while not true():
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not come within {slow(seconds):.1f} s")
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def with_parent(words, nofile=None):

@@ -3,6 +3,7 @@
 #include "shared/flow/wire.h"
 
 #include "tests/unit/flow/shapes.h"
+#include "tests/unit/rounds.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -113,7 +114,7 @@ static void test_reals_read_back(void **state)
 {
     (void)state;
     uint64_t bits = 88172645463325252U;
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < ROUNDS_OF(20000); i++) {
         WeirShapes__Everything message;
         weir_shapes__everything__init(&message);
         ProtobufCMessage *back;

@@ -2,6 +2,8 @@
 #include "shared/policy/bucket.h"
 #include "shared/policy/violations.h"
 
+#include "tests/unit/rounds.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { THREADS = 8, CALLS = 40000, PEERS = 50 };
+enum { THREADS = 8, CALLS = ROUNDS_OF(40000), PEERS = 50 };
 
 static const struct rate per_hour = {100, UINT64_C(3600000000000)};
 static const uint64_t now_ns = UINT64_C(1000000000000);

@@ -1,6 +1,8 @@
 /* The cache: lives, bounds, early refresh, SIEVE against a model of itself, many threads. */
 #include "shared/policy/cache.h"
 
+#include "tests/unit/rounds.h"
+
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -195,7 +197,7 @@ static void the_bounds_hold_whatever_comes(void **state)
     for (size_t c = 0; c < sizeof caps / sizeof caps[0]; c++) {
         struct cache *cache = make(caps[c][0], caps[c][1]);
         uint64_t random = c;
-        for (unsigned i = 0; i < 20000; i++) {
+        for (unsigned i = 0; i < ROUNDS_OF(20000); i++) {
             struct cache_key key = key_of(splitmix_next(&random) % 3000);
             size_t len = splitmix_next(&random) % sizeof text;
             struct cache_entry *entry = cache_entry_new(span_make(text, len), SPAN_EMPTY);
@@ -292,7 +294,7 @@ static void eviction_is_sieves(void **state)
     struct model model = {.n = 0};
     uint64_t random = 3;
     cache_shard_init(&shard, MODEL_ENTRIES, MODEL_BYTES);
-    for (unsigned i = 0; i < 50000; i++) {
+    for (unsigned i = 0; i < ROUNDS_OF(50000); i++) {
         uint64_t n = splitmix_next(&random) % 100;
         struct cache_key key = key_of(n);
         struct cache_node *node = cache_shard_find(&shard, &key, n);
@@ -332,7 +334,7 @@ static void what_is_past_its_time_goes_before_what_is_not(void **state)
 
 /* --- many threads --- */
 
-enum { THREADS = 8, ROUNDS = 20000, KEYS = 300 };
+enum { THREADS = 8, ROUNDS = ROUNDS_OF(20000), KEYS = 300 };
 
 struct visitor {
     pthread_t thread;

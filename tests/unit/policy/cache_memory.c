@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { KEYS = 500000 }; /* they keep freed memory for a while, and take their time */
+enum { KEYS = 100000 }; /* they keep freed memory for a while, and take their time */
 #else
 enum { KEYS = 10000000 };
 #endif
