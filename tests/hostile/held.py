@@ -37,6 +37,7 @@ class Windows:
                 self.of[stream] -= most
                 self.sent[stream] += most
                 self.whole -= most
+        self.connection.settimeout(slow(5))
         self.connection.sendall(b"".join(frames))
         return bool(frames)
 

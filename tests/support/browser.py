@@ -117,8 +117,11 @@ class Browser:
 
     def wait_for(self, selector, text, seconds=10):
         """Waits until the element shows the text."""
-        wait_until(lambda: text in self.text(selector), seconds,
-                   f"{text!r} in {selector}: {self.text(selector)!r}")
+        try:
+            wait_until(lambda: text in self.text(selector), seconds)
+        except AssertionError:
+            raise AssertionError(
+                f"no {text!r} in {selector}, but {self.text(selector)!r}") from None
 
     def complaints(self):
         """What stands in the console since the last look: errors, and breaches of the policy."""

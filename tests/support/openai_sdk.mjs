@@ -93,7 +93,7 @@ const cases = {
   },
   async abort_unary() {
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 300);
+    setTimeout(() => controller.abort(), 1500); // the model has been asked by then
     return create(ask, { signal: controller.signal });
   },
   async abort_stream() {
@@ -104,7 +104,7 @@ const cases = {
     });
   },
   async timeout() {
-    return create(ask, { timeout: 300 });
+    return create(ask, { timeout: 1500 });
   },
 };
 
