@@ -83,7 +83,7 @@ class Clients(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.model = FakeUpstream().start()
         self.addCleanup(self.model.stop)
-        self.model.behave("slow_stream", gap_s=0.02, text=WORDS)
+        self.model.behave("slow_stream", gap_s=slow(0.03), text=WORDS)
 
     def assert_served(self, results, clients):
         self.assertNotIn("failed", results, results.get("failed"))
