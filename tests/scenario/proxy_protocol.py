@@ -14,7 +14,7 @@ import unittest
 import grpc
 
 import http2
-from authority import Authority
+from authority import AuthorityCase
 from balancer import LOCAL, SIGNATURE, UNKNOWN, Balancer, Behind, binary, line
 from harness import (SANITIZER, GrpcCaller, Reply, RestCaller, Scenario, Weir, both, exchange, main,
                      run_once, slow, wait_until)
@@ -84,17 +84,8 @@ class EveryPort(unittest.TestCase):
         self.check({"REST_HTTP2": "true"}, self.http2)
 
 
-class Tls(unittest.TestCase):
+class Tls(AuthorityCase):
     """The header stands before the handshake."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = Authority()
-        cls.cert, cls.key = cls.authority.issue()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.authority.remove()
 
     def curl(self, weir, version):
         done = subprocess.run(

@@ -9,7 +9,7 @@ import time
 import unittest
 
 import http2
-from authority import Authority
+from authority import AuthorityCase
 from harness import Reply, Scenario, Weir, exchange, main, run_once, slow, wait_until
 
 PRIOR = ("--http2-prior-knowledge",)
@@ -281,16 +281,11 @@ class Readers(unittest.TestCase):
             self.assertIn(b"joke", honest.answer(3))
 
 
-class Tls(unittest.TestCase):
+class Tls(AuthorityCase):
     @classmethod
     def setUpClass(cls):
-        cls.authority = Authority()
-        cls.cert, cls.key = cls.authority.issue()
+        super().setUpClass()
         cls.settings = {"TLS_CERT_FILE": cls.cert, "TLS_KEY_FILE": cls.key}
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.authority.remove()
 
     def chosen(self, weir, *offer):
         """What ALPN chooses; None: the handshake fails."""

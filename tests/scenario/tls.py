@@ -7,11 +7,10 @@ import socket
 import ssl
 import struct
 import time
-import unittest
 
 import grpc
 
-from authority import Authority
+from authority import Authority, AuthorityCase
 from harness import BINARY, GrpcCaller, Weir, exchange, main, run_once, slow, wait_until
 from tokens import SECRET, claims, hs256
 
@@ -25,16 +24,7 @@ def read(path):
         return file.read()
 
 
-class TlsCase(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = Authority()
-        cls.cert, cls.key = cls.authority.issue()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.authority.remove()
-
+class TlsCase(AuthorityCase):
     def weir(self, **settings):
         return Weir({"TLS_CERT_FILE": self.cert, "TLS_KEY_FILE": self.key, **settings},
                     debug=True)

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 
 class Authority:
@@ -40,3 +41,13 @@ class Authority:
     @staticmethod
     def _openssl(*words):
         subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+class AuthorityCase(unittest.TestCase):
+    """A test case with an authority of its own, and a certificate for localhost."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.authority = Authority()
+        cls.addClassCleanup(cls.authority.remove)
+        cls.cert, cls.key = cls.authority.issue()

@@ -4,6 +4,7 @@
 #include "server/guard_streams.h"
 #include "shared/base/tick.h"
 #include "tests/unit/server/frame_kit.h"
+#include "tests/unit/server/guard_patience.h"
 #include "tests/unit/server/loop_kit.h"
 
 #include <setjmp.h>
@@ -16,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { CLIENTS = 3, LONG_MS = 60000, HELD_BYTES = 5 * GUARD_STREAM_BYTES };
+enum { CLIENTS = 3, HELD_BYTES = 5 * GUARD_STREAM_BYTES };
 
 static uv_loop_t loop;
 static struct timers timers;
@@ -83,20 +84,13 @@ static void put_end(struct buf *out, uint32_t stream)
 
 static int setup(void **state)
 {
-    struct guard_settings settings = {.handshake_ms = LONG_MS,
-                                      .frame_ms = LONG_MS,
-                                      .message_ms = LONG_MS,
-                                      .read_ms = LONG_MS,
-                                      .idle_ms = LONG_MS,
-                                      .age_ms = LONG_MS,
-                                      .leave_ms = LONG_MS,
-                                      .linger_ms = 0,
-                                      .body_bytes = 1 << 20,
-                                      .held_bytes = HELD_BYTES,
-                                      .rules = true,
-                                      .to_rpc = to_rpc,
-                                      .closed = on_closed};
+    struct guard_settings settings = patient_settings();
     (void)state;
+    settings.linger_ms = 0;
+    settings.body_bytes = 1 << 20;
+    settings.held_bytes = HELD_BYTES;
+    settings.to_rpc = to_rpc;
+    settings.closed = on_closed;
     (void)signal(SIGPIPE, SIG_IGN);
     assert_int_equal(uv_loop_init(&loop), 0);
     timers_init(&timers);

@@ -53,19 +53,11 @@ int guard_set_up(void **state)
     assert_int_equal(uv_timer_init(&loop, &clock_hand), 0);
     assert_int_equal(uv_timer_start(&clock_hand, on_tick, 2, 2), 0);
     timers_init(&timers);
-    settings = (struct guard_settings){.handshake_ms = LONG_MS,
-                                       .frame_ms = LONG_MS,
-                                       .message_ms = LONG_MS,
-                                       .read_ms = LONG_MS,
-                                       .idle_ms = LONG_MS,
-                                       .age_ms = LONG_MS,
-                                       .leave_ms = LONG_MS,
-                                       .linger_ms = SHORT_MS,
-                                       .rules = true,
-                                       .to_rpc = to_rpc,
-                                       .rpc_context = &inside,
-                                       .closed = on_closed,
-                                       .closed_context = &closed};
+    settings = patient_settings();
+    settings.to_rpc = to_rpc;
+    settings.rpc_context = &inside;
+    settings.closed = on_closed;
+    settings.closed_context = &closed;
     inside = client = -1;
     handed = closed = 0;
     return 0;

@@ -6,6 +6,7 @@
 #include "server/guard.h"
 #include "shared/base/tick.h"
 #include "tests/unit/server/frame_kit.h"
+#include "tests/unit/server/guard_patience.h"
 #include "tests/unit/server/loop_kit.h"
 
 #include <stdint.h>
@@ -17,8 +18,6 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-
-enum { SHORT_MS = 60, LONG_MS = 60000 };
 
 extern uv_loop_t loop;
 extern struct timers timers;
