@@ -1,4 +1,5 @@
 """Streams over both protocols (F6): framing, the whole text, when pieces arrive."""
+import subprocess
 import time
 
 from harness import Scenario, exchange, main, over_both, slow, wait_until
@@ -114,6 +115,23 @@ class UpstreamStreams(Scenario):
         before = self.model.requests
         call("TellJokeStream", {})
         self.assertEqual(self.model.requests, before + 1)
+
+    def test_a_comment_in_long_silence_only(self):
+        """After 15 s without a piece, so that proxies do not take the stream for dead."""
+        streams = []
+        for gap_s, text in ((8, "a b c"), (17, "a b")):
+            before = self.model.requests
+            self.model.behave("slow_stream", gap_s=gap_s, text=text)
+            streams.append(subprocess.Popen(
+                ["curl", "-sN", self.weir.url + "/tell-story/stream", "-H",
+                 "Content-Type: application/json", "-d", f'{{"topic": "{gap_s}"}}'],
+                stdout=subprocess.PIPE))
+            wait_until(lambda b=before: self.model.requests == b + 1, 5, "the call of the model")
+        talking, silent = (stream.communicate(timeout=slow(60))[0] for stream in streams)
+        self.assertIn(b'"done":true', talking)
+        self.assertNotIn(b"\n:", talking)
+        self.assertIn(b'"done":true', silent)
+        self.assertIn(b"\n\n:\n\ndata: ", silent)
 
 
 if __name__ == "__main__":
